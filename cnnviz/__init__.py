@@ -1,0 +1,40 @@
+"""cnnviz: look inside the networks on the road from LeNet to ConvNeXt.
+
+The names below are loaded when they are first used, so that ``import cnnviz`` alone stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cnnviz.anatomy import Layer as Layer
+    from cnnviz.anatomy import Trace as Trace
+    from cnnviz.anatomy import trace as trace
+    from cnnviz.architectures import build as build
+    from cnnviz.architectures import list_variants as list_variants
+    from cnnviz.prediction import Prediction as Prediction
+    from cnnviz.prediction import predict as predict
+
+_HOME = {
+    "list_variants": "cnnviz.architectures",
+    "build": "cnnviz.architectures",
+    "trace": "cnnviz.anatomy",
+    "Trace": "cnnviz.anatomy",
+    "Layer": "cnnviz.anatomy",
+    "predict": "cnnviz.prediction",
+    "Prediction": "cnnviz.prediction",
+}
+
+__all__ = ["Layer", "Prediction", "Trace", "build", "list_variants", "predict", "trace"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module offers
+    if name not in _HOME:
+        raise AttributeError(f"module 'cnnviz' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

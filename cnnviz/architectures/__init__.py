@@ -1,0 +1,20 @@
+"""The networks of the chapter, one paper per file; importing this package fills the registry."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from cnnviz import registry
+from cnnviz.architectures import lenet, resnet
+from cnnviz.registry import KnobValue, Variant, list_variants
+
+__all__ = ["Variant", "build", "lenet", "list_variants", "resnet"]
+
+
+def build(name: str, num_classes: int | None = None, **knobs: KnobValue) -> nn.Module:
+    """Build the variant called `name` with random weights.
+
+    `num_classes` defaults to the variant's own number; `knobs` are the variant's (see
+    `Variant.knobs`). Raises `CnnvizError` for a name, class count or knob that does not exist.
+    """
+    return registry.get(name).build(num_classes, **knobs)

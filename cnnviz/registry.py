@@ -1,0 +1,193 @@
+"""What cnnviz can build: families of networks, their variants and the variants' knobs, as data.
+
+`cnnviz.architectures` fills the registry, one paper per file. Nothing here imports torch, so the
+registry's types can be used where only the data matters.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Edition = Literal["paper", "cifar"]
+KnobValue = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A choice that a variant offers, such as a width multiplier.
+
+    Either `choices` lists every allowed value, or `low` and `high` bound a number (both included).
+    """
+
+    name: str
+    default: KnobValue
+    help: str
+    choices: tuple[KnobValue, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def check(self, value: KnobValue) -> KnobValue:
+        """Return `value` in the type of the default, or raise `CnnvizError` with the reason."""
+        kind = type(self.default)
+        try:
+            if kind is bool:
+                converted: KnobValue = _as_bool(value)
+            elif kind is int and float(value) != int(float(value)):
+                raise ValueError
+            else:
+                converted = kind(float(value)) if kind is int else kind(value)
+        except (TypeError, ValueError, OverflowError):
+            raise CnnvizError(f"{self.name} must be {_kind_name(kind)}, not {value!r}.") from None
+        if self.choices and converted not in self.choices:
+            allowed = ", ".join(str(choice) for choice in self.choices)
+            raise CnnvizError(f"{self.name} must be one of {allowed}, not {value}.")
+        if self.low is not None and self.high is not None:
+            number = float(converted)
+            if not self.low <= number <= self.high:  # also refuses NaN
+                raise CnnvizError(
+                    f"{self.name} must lie between {self.low:g} and {self.high:g}, not {value}."
+                )
+        return converted
+
+
+def _as_bool(value: KnobValue) -> bool:
+    if isinstance(value, str):
+        named = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if value.lower() not in named:
+            raise ValueError(value)
+        return named[value.lower()]
+    return bool(value)
+
+
+def _kind_name(kind: type) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "a word")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks and the paper it comes from.
+
+    `idea` is the paper's idea in two sentences; `changed` says what it changed against the family
+    before it on the road; `motto` is the idea in a handful of words, for pictures.
+    """
+
+    name: str
+    title: str
+    year: int
+    authors: str
+    citation: str
+    url: str
+    motto: str
+    idea: str
+    changed: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One departure of a variant from its paper, and the reason."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network that can be built by name.
+
+    `input_size` is (channels, height, width); `builder(num_classes, **knobs)` returns the network
+    with random weights. `changes` lists each departure from the paper.
+    """
+
+    name: str
+    architecture: str
+    title: str
+    edition: Edition
+    input_size: tuple[int, int, int]
+    num_classes: int
+    builder: Callable[..., nn.Module]
+    knobs: tuple[Knob, ...] = ()
+    changes: tuple[Change, ...] = ()
+    summary: str = ""
+
+    @property
+    def family(self) -> Architecture:
+        """The architecture that this variant belongs to."""
+        return get_architecture(self.architecture)
+
+    def check_knobs(self, knobs: dict[str, Any]) -> dict[str, KnobValue]:
+        """Return every knob with its checked value, the default where `knobs` has none."""
+        known = {knob.name: knob for knob in self.knobs}
+        for name in knobs:
+            if name not in known:
+                offered = ", ".join(known) or "none"
+                raise CnnvizError(f"{self.name} has no knob {name!r}; its knobs: {offered}.")
+        return {name: knob.check(knobs.get(name, knob.default)) for name, knob in known.items()}
+
+    def build(self, num_classes: int | None = None, **knobs: KnobValue) -> nn.Module:
+        """Build the network with random weights, for `num_classes` (its own number if None)."""
+        classes = self.num_classes if num_classes is None else num_classes
+        if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= 100_000:
+            raise CnnvizError(f"num_classes must be a whole number from 1 to 100000, not {classes}.")
+        return self.builder(num_classes=classes, **self.check_knobs(knobs))
+
+
+_architectures: dict[str, Architecture] = {}
+_variants: dict[str, Variant] = {}
+
+
+def register_architecture(architecture: Architecture) -> Architecture:
+    """Add a family. Raises `ValueError` if the name is taken."""
+    if architecture.name in _architectures:
+        raise ValueError(f"the architecture {architecture.name!r} is registered twice")
+    _architectures[architecture.name] = architecture
+    return architecture
+
+
+def register(variants: Iterable[Variant]) -> None:
+    """Add variants. Raises `ValueError` if a name is taken or the family is not registered."""
+    for variant in variants:
+        if variant.name in _variants:
+            raise ValueError(f"the variant {variant.name!r} is registered twice")
+        if variant.architecture not in _architectures:
+            raise ValueError(f"{variant.name!r} belongs to no registered architecture")
+        _variants[variant.name] = variant
+
+
+def _look_up(kind: str, name: str, table: dict[str, Any]) -> Any:  # noqa: ANN401
+    if name in table:
+        return table[name]
+    close = difflib.get_close_matches(str(name), table, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(table)}."
+    raise CnnvizError(f"There is no {kind} called {name!r}; {hint}")
+
+
+def get(name: str) -> Variant:
+    """Return the variant called `name`, or raise `CnnvizError` naming the nearest one."""
+    variant: Variant = _look_up("variant", name, _variants)
+    return variant
+
+
+def get_architecture(name: str) -> Architecture:
+    """Return the family called `name`, or raise `CnnvizError` naming the nearest one."""
+    architecture: Architecture = _look_up("architecture", name, _architectures)
+    return architecture
+
+
+def list_variants(architecture: str | None = None) -> list[Variant]:
+    """Return the variants in the order of the road, those of one family if it is named."""
+    road = [item.name for item in list_architectures()]
+    chosen = [v for v in _variants.values() if architecture in (None, v.architecture)]
+    return sorted(chosen, key=lambda v: road.index(v.architecture))  # stable: keeps file order
+
+
+def list_architectures() -> list[Architecture]:
+    """Return the families, oldest first (VGG before GoogLeNet, as in the chapter)."""
+    return sorted(_architectures.values(), key=lambda item: item.year)
