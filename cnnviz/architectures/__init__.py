@@ -5,10 +5,31 @@ from __future__ import annotations
 from torch import nn
 
 from cnnviz import registry
-from cnnviz.architectures import lenet, resnet
+from cnnviz.architectures import (
+    alexnet,
+    convnext,
+    googlenet,
+    lenet,
+    mobilenet,
+    resnet,
+    vgg,
+    zfnet,
+)
 from cnnviz.registry import KnobValue, Variant, list_variants
 
-__all__ = ["Variant", "build", "lenet", "list_variants", "resnet"]
+__all__ = [
+    "Variant",
+    "alexnet",
+    "build",
+    "convnext",
+    "googlenet",
+    "lenet",
+    "list_variants",
+    "mobilenet",
+    "resnet",
+    "vgg",
+    "zfnet",
+]
 
 
 def build(name: str, num_classes: int | None = None, **knobs: KnobValue) -> nn.Module:

@@ -1,0 +1,58 @@
+# make app     install what is missing into .venv and open the app (PORT=8600 picks a port)
+# make test    the tests; those in a browser need Chromium and are skipped without it
+# make check   style, types and import rules
+# make clean   remove the environment and the caches, never data, runs or checkpoints
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_REQUIRE_VIRTUALENV := 0
+
+.PHONY: app test check clean
+
+app: $(VENV)/installed-app
+	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT))
+
+test: $(VENV)/installed-dev
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check .
+	@$(PY) -m mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-logo
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+# The stamps are newer than the requirements once everything is installed, so that a second
+# `make app` asks pip nothing.
+$(VENV)/installed-dev: requirements.txt requirements-dev.txt $(VENV)/made
+	@echo "Installing the app, its tests and checks into $(VENV) (the first time takes minutes) …" >&2
+	@$(PY) -m pip install --quiet -r requirements-dev.txt
+	@touch $(VENV)/installed-app $@
+
+$(VENV)/installed-app: requirements.txt $(VENV)/made
+	@echo "Installing the app into $(VENV) (the first time takes minutes) …" >&2
+	@$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+# PYTHON=/path/to/python picks the interpreter; otherwise the first that is new enough.
+$(VENV)/made:
+	@set -e; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        found="$$python"; break; \
+	    fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	    echo "cnnviz needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python." >&2; \
+	    exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "This Python cannot make environments: install python3-venv (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+	    exit 1; \
+	fi; \
+	"$(PY)" -c '' 2>/dev/null || "$$found" -m venv --clear "$(VENV)"; \
+	touch $@

@@ -1,0 +1,99 @@
+"""Structural copies of a network, so that tracing never touches the caller's own."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from cnnviz.errors import CnnvizError
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+class _MetaCopies(TorchFunctionMode):
+    """Copies of plain tensors become meta tensors: shape, strides and dtype without the values."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],  # noqa: ARG002
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        if func is not torch.Tensor.__deepcopy__:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        return memo.setdefault(id(tensor), _meta(tensor))
+
+
+def meta_clone(model: nn.Module) -> nn.Module:
+    """Copy the structure of `model` onto the meta device; no weight is read or copied.
+
+    Tensors that the network shares stay shared. Hooks are left behind, as a pass of the copy must
+    not run them, but for the ones of `torch.nn.utils` that compute weights.
+
+    Raises:
+        CnnvizError: if the network has uninitialised (lazy) parameters or cannot be copied.
+    """
+    return _clone(model, on_meta=True)
+
+
+def real_clone(model: nn.Module) -> nn.Module:
+    """Copy `model` with its weights, for a pass that needs values; hooks are left behind.
+
+    Raises:
+        CnnvizError: as `meta_clone`.
+    """
+    return _clone(model, on_meta=False)
+
+
+def _clone(model: nn.Module, on_meta: bool) -> nn.Module:
+    memo: dict[int, Any] = {}
+    for module in list(model.modules()):
+        for name in _HOOKS:
+            hooks = getattr(module, name, None)
+            if hooks is not None:
+                memo[id(hooks)] = OrderedDict(
+                    (key, hook)
+                    for key, hook in list(hooks.items())
+                    if type(hook).__module__.startswith("torch.nn.utils")
+                )
+        for parameter in module._parameters.values():
+            if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+                raise CnnvizError(
+                    f"{type(model).__name__} has lazy layers without a shape; run it once on a "
+                    "batch of images before tracing it."
+                )
+            if on_meta and parameter is not None:
+                memo[id(parameter)] = nn.Parameter(_meta(parameter), parameter.requires_grad)
+    try:
+        if on_meta:
+            with _MetaCopies():
+                return copy.deepcopy(model, memo)
+        return copy.deepcopy(model, memo)
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise CnnvizError(
+            f"{type(model).__name__} cannot be copied for tracing ({_first_line(error)}); keep "
+            "locks, files and generators out of the network's attributes."
+        ) from error
+
+
+def _meta(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,117 @@
+"""ConvNeXt: a ResNet brought up to date, step by step, with what Transformers taught.
+
+Liu, Mao, Wu, Feichtenhofer, Darrell, Xie, "A ConvNet for the 2020s", CVPR 2022 (arXiv 2201.03545).
+All networks are torchvision's class; its `CNBlock` is the paper's block with linear layers for the
+1 × 1 convolutions. The sizes below Tiny are those of Woo et al., "ConvNeXt V2", CVPR 2023.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from torch import nn
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+
+
+@dataclass(frozen=True)
+class Size:
+    """Channels and blocks of the four stages, and the rate of dropped blocks while training."""
+
+    channels: tuple[int, int, int, int]
+    blocks: tuple[int, int, int, int]
+    drop: float
+
+
+SIZES = {
+    "atto": Size((40, 80, 160, 320), (2, 2, 6, 2), 0.0),
+    "tiny": Size((96, 192, 384, 768), (3, 3, 9, 3), 0.1),
+    "small": Size((96, 192, 384, 768), (3, 3, 27, 3), 0.4),
+    "base": Size((128, 256, 512, 1024), (3, 3, 27, 3), 0.5),
+    "large": Size((192, 384, 768, 1536), (3, 3, 27, 3), 0.5),
+}
+
+
+def build_convnext(num_classes: int, size: str, patch: int = 4) -> nn.Module:
+    """Build torchvision's ConvNeXt; its stem reads patches of `patch` × `patch` pixels."""
+    wanted = SIZES[size]
+    following = (*wanted.channels[1:], None)
+    stages = [
+        CNBlockConfig(channels, next_channels, blocks)
+        for channels, next_channels, blocks in zip(
+            wanted.channels, following, wanted.blocks, strict=True
+        )
+    ]
+    network: nn.Module = ConvNeXt(
+        stages, stochastic_depth_prob=wanted.drop, num_classes=num_classes
+    )
+    if patch != 4:
+        stem = nn.Conv2d(3, wanted.channels[0], patch, stride=patch)
+        nn.init.trunc_normal_(stem.weight, std=0.02)
+        if stem.bias is not None:
+            nn.init.zeros_(stem.bias)
+        network.get_submodule("features.0").add_module("0", stem)  # replaces the 4 × 4 one
+    return network
+
+
+register_architecture(
+    Architecture(
+        name="convnext",
+        title="ConvNeXt",
+        year=2022,
+        authors="Zhuang Liu, Hanzi Mao, Chao-Yuan Wu, Christoph Feichtenhofer, Trevor Darrell, "
+        "Saining Xie",
+        citation="Liu et al., A ConvNet for the 2020s, CVPR 2022 (arXiv 2201.03545)",
+        url="https://arxiv.org/abs/2201.03545",
+        motto="A ResNet that learnt from Transformers",
+        idea="A ResNet-50 is changed one step at a time towards a Swin Transformer, in training "
+        "and in design, without ever using attention. At equal cost the result is as accurate, so "
+        "much of the Transformers' lead lay in such choices.",
+        changed="Against ResNet: a stem of 4 × 4 patches, 7 × 7 depthwise convolutions, inverted "
+        "bottlenecks, GELU and layer normalisation, each used once a block, and separate "
+        "down-sampling layers. The depthwise convolution comes from MobileNet's line.",
+    )
+)
+
+_PATCH = Knob("patch", 2, "Side of the stem's patches in pixels.", (1, 2))
+
+
+def _imagenet_variant(size: str) -> Variant:
+    return Variant(
+        name=f"convnext_{size}",
+        architecture="convnext",
+        title=f"ConvNeXt-{size.title()}",
+        edition="paper",
+        input_size=(3, 224, 224),
+        num_classes=1000,
+        builder=functools.partial(build_convnext, size=size),
+        summary=f"{sum(SIZES[size].blocks)} blocks, {SIZES[size].channels[0]} to "
+        f"{SIZES[size].channels[-1]} channels; torchvision's class.",
+    )
+
+
+def _small_variant(size: str) -> Variant:
+    return Variant(
+        name=f"convnext_{size}_cifar",
+        architecture="convnext",
+        title=f"ConvNeXt-{size.title()} for CIFAR-10",
+        edition="cifar",
+        input_size=(3, 32, 32),
+        num_classes=10,
+        builder=functools.partial(build_convnext, size=size),
+        knobs=(_PATCH,),
+        changes=(
+            Change(
+                "A stem of 2 × 2 patches (the knob patch offers 1), not 4 × 4",
+                "four stages on 8 × 8 positions would end in a single one",
+            ),
+        ),
+        summary=f"{sum(SIZES[size].blocks)} blocks, {SIZES[size].channels[0]} to "
+        f"{SIZES[size].channels[-1]} channels, on small patches.",
+    )
+
+
+register(_imagenet_variant(size) for size in ("tiny", "small", "base", "large"))
+register(_small_variant(size) for size in ("atto", "tiny"))

@@ -1,0 +1,1 @@
+"""Charts: a data frame in, a Plotly figure out. Nothing here knows torch or Streamlit."""

@@ -1,0 +1,253 @@
+"""Pictures: safe decoding of what users upload, the sample photos, cropping and encoding.
+
+An upload is bytes from a stranger. It is identified by its content and never by its name, its
+size is checked before its pixels are unpacked, and only the pixels are kept.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from cnnviz.errors import CnnvizError
+
+Pixels = NDArray[np.uint8]
+
+#: Largest upload, in bytes.
+BYTE_LIMIT = 10 * 2**20
+#: Most pixels and longest side: 25 million pixels take 75 MB as RGB.
+PIXEL_LIMIT = 25_000_000
+SIDE_LIMIT = 12_000
+#: Below this side, in pixels, a photo shows too little to be recognised.
+SMALL_SIDE = 16
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+
+# What Pillow raises on damaged files, beside its own UnidentifiedImageError (an OSError).
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+# Pillow only warns of a picture of 90 to 180 million pixels. Set once, because a filter within
+# `decode` would not be safe between threads.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+_SAMPLES = {
+    "cat": "chelsea.png",
+    "horse": "horse.png",
+    "motorcycle": "motorcycle_left.png",
+    "rocket": "rocket.jpg",
+    "astronaut": "astronaut.png",
+    "coffee": "coffee.png",
+}
+
+# EXIF tag 274 -> how to turn the stored picture upright (EXIF 2.32, section 4.6.4).
+_ORIENTATION = 274
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded picture: upright RGB `pixels`, uint8 (H, W, 3), read-only.
+
+    `notes` says, one clause each, what a user should know of how it was read.
+    """
+
+    pixels: Pixels
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def display_name(name: str) -> str:
+    """Return a user's file name as it can be shown anywhere: HTML, Markdown or a terminal.
+
+    Everything but letters, digits, spaces and `._-()` becomes `_`, and 60 characters are kept.
+    """
+    clean = "".join(c if c.isalnum() or c in " ._-()" else "_" for c in name).strip()
+    return clean if len(clean) <= 60 else f"{clean[:59]}…"
+
+
+def decode(data: bytes, name: str = "") -> Photo:
+    """Decode an uploaded picture (PNG, JPEG, WebP, GIF or BMP, whatever its name says).
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit grey is divided by 257, and
+    of an animation the first frame is taken. Raises `CnnvizError` if the file is no such picture,
+    damaged or too large.
+    """
+    shown = display_name(name) or "The file"
+    _check_bytes(data, shown)
+    damaged = f"{shown} is damaged: choose another file or save it again."
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(image, shown)
+            if image.format == "PNG":
+                _check_png_sums(data)
+            image.load()
+            notes = []
+            if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
+                notes.append("the animation's first frame is used")
+            rgb, transparent = _to_rgb(image)
+            if transparent:
+                notes.append("transparent parts are shown on white")
+            pixels = np.array(_upright(rgb, image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(shown) from error
+    except UnidentifiedImageError as error:
+        raise _not_a_picture(shown) from error
+    except _DECODING_ERRORS as error:
+        raise CnnvizError(damaged) from error
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALL_SIDE:
+        notes.append(f"it has only {width} × {height} pixels, so the answers mean little")
+    pixels.setflags(write=False)
+    return Photo(pixels, tuple(notes))
+
+
+def _check_bytes(data: bytes, shown: str) -> None:
+    if not data:
+        raise CnnvizError(f"{shown} is empty: choose a photo.")
+    if len(data) > BYTE_LIMIT:
+        raise CnnvizError(
+            f"{shown} has {len(data) / 2**20:.1f} MB and the limit is {BYTE_LIMIT // 2**20} MB: "
+            "choose a smaller one."
+        )
+    # ISO base media files begin with a box "ftyp" that names the brand.
+    if data[4:8] == b"ftyp":
+        kind = "AVIF" if data[8:11] == b"avi" else "HEIC"
+        raise CnnvizError(f"{shown} is a {kind} picture, which cannot be read: save it as JPEG.")
+
+
+def _check_size(image: Image.Image, shown: str) -> None:
+    width, height = image.size
+    if width * height > PIXEL_LIMIT or max(width, height) > SIDE_LIMIT:
+        raise _too_large(shown, f" of {width:,} × {height:,} pixels")
+
+
+def _check_png_sums(data: bytes) -> None:
+    """Check the CRC of every chunk up to the last, which Pillow passes over for the pixels."""
+    kind, start = b"", 8
+    while kind != b"IEND":
+        end = start + 8 + int.from_bytes(data[start : start + 4], "big")
+        kind = data[start + 4 : start + 8]
+        if end + 4 > len(data) or zlib.crc32(data[start + 4 : end]) != int.from_bytes(
+            data[end : end + 4], "big"
+        ):
+            raise ValueError("a chunk is cut off or its checksum is wrong")
+        start = end + 4
+
+
+def _too_large(shown: str, size: str = "") -> CnnvizError:
+    return CnnvizError(
+        f"{shown} is a picture{size}, which is too large: {PIXEL_LIMIT // 10**6} million pixels "
+        f"and {SIDE_LIMIT:,} a side are the limits; make it smaller."
+    )
+
+
+def _not_a_picture(shown: str) -> CnnvizError:
+    return CnnvizError(
+        f"{shown} is not a PNG, JPEG, WebP, GIF or BMP picture: choose a photo in one of these "
+        "formats."
+    )
+
+
+def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return the picture as RGB, and whether transparent parts were laid on white."""
+    if image.mode.startswith("I"):  # 16-bit grey; convert() would clip it at 255
+        return _deep_grey_to_rgb(image)
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, tuple) and max(hidden) > 255:
+        # 16-bit RGB is read as its high bytes, and so must be the colour that is transparent.
+        image.info["transparency"] = tuple(value >> 8 for value in hidden)
+    if not image.has_transparency_data:
+        return image.convert("RGB"), False
+    layer = image.convert("RGBA")
+    opaque = layer.getchannel("A").getextrema() == (255, 255)
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB"), not opaque
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
+    values = np.asarray(image).astype(np.uint32)
+    grey = ((values + 128) // 257).astype(np.uint8)  # 65535 / 257 = 255
+    hidden = values == image.info.get("transparency", -1)
+    grey[hidden] = 255
+    return Image.fromarray(grey).convert("RGB"), bool(hidden.any())
+
+
+def _upright(rgb: Image.Image, source: Image.Image) -> Image.Image:
+    try:
+        turn = _TURNS.get(source.getexif().get(_ORIENTATION, 1))
+    except _DECODING_ERRORS:  # a damaged EXIF block does not spoil the pixels
+        return rgb
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def sample_photos() -> dict[str, bytes]:
+    """Return the photos that scikit-image ships, as files, by what they show. No network."""
+    # Found without importing scikit-image, which would import SciPy.
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise CnnvizError("scikit-image is not installed: run pip install -r requirements.txt.")
+    folder = Path(package.origin).parent / "data"
+    paths = {title: folder / filename for title, filename in _SAMPLES.items()}
+    return {title: path.read_bytes() for title, path in paths.items() if path.is_file()}
+
+
+def square(pixels: Pixels) -> Pixels:
+    """Return the largest square in the middle of `pixels` (H, W) or (H, W, C)."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def enlarge(pixels: Pixels, factor: int) -> Pixels:
+    """Return `pixels` (H, W) or (H, W, C) with each pixel as a block of `factor` × `factor`."""
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return uint8 `pixels` as PNG: grey (H, W) or (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4).
+
+    Raises `ValueError` for another type or shape.
+    """
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"a PNG is made of uint8, not {pixels.dtype}")
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4)):
+        raise ValueError(f"a PNG cannot be made of an array of shape {pixels.shape}")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

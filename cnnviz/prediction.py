@@ -1,0 +1,204 @@
+"""What trained networks say about a photo: image bytes in, ranked classes out."""
+
+from __future__ import annotations
+
+import difflib
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cnnviz.errors import CnnvizError
+from cnnviz.images import Photo, Pixels, decode, square
+from cnnviz.settings import checkpoints_dir, runs_dir
+from cnnviz.training.augment import normalise, resize
+from cnnviz.training.checkpoints import Card, Checkpoint, read_checkpoint, scan_checkpoints
+from cnnviz.training.files import inside
+
+#: Forward passes whose median is the latency, after one that warms up.
+TIMED_PASSES = 5
+
+# The side of the data sets' images. A network with a larger input was trained on these, enlarged,
+# and is shown photos in the same way.
+_IMAGE_SIDE = {"cifar10": 32, "digits": 32}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one model says about one photo.
+
+    `classes` and `probabilities` run from the most probable down; the probabilities sum to 1
+    where none was cut off. `accuracy` is the model's on its test set, a fraction, None if not
+    measured. `latency_ms` is the median time of a forward pass of this one image. `seen` is what
+    the network was given, uint8 (H, W, 3) or (H, W, 1). `notes` is what a user should know.
+    """
+
+    model: str
+    variant: str
+    dataset: str
+    accuracy: float | None
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    latency_ms: float
+    seen: Pixels
+    notes: tuple[str, ...]
+
+
+class Survey(NamedTuple):
+    """The trained models by name, and for each broken one a sentence that says why."""
+
+    models: dict[str, Checkpoint]
+    problems: dict[str, str]
+
+
+def survey_models() -> Survey:
+    """Look for trained models among the published checkpoints and the runs.
+
+    A published model has its checkpoint's name, a run's model has the run's.
+    """
+    models: dict[str, Checkpoint] = {}
+    problems: dict[str, str] = {}
+    runs = runs_dir()
+    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    for folder in folders:
+        if not folder.is_dir() or not any(folder.glob("[!.]*.safetensors")):
+            continue
+        try:
+            models[folder.name] = _model_of_run(inside(runs, folder.name))
+        except CnnvizError as error:
+            problems[folder.name] = str(error)
+    published = scan_checkpoints(checkpoints_dir())
+    models |= {checkpoint.name: checkpoint for checkpoint in published.checkpoints}
+    problems |= published.problems
+    return Survey(models, problems)
+
+
+def _model_of_run(folder: Path) -> Checkpoint:
+    found = list(folder.glob("[!.]*.safetensors"))
+    if len(found) > 1:
+        names = ", ".join(sorted(path.name for path in found))
+        raise CnnvizError(f"The run {folder.name} has several models ({names}): keep one.")
+    return read_checkpoint(found[0])
+
+
+def find_models() -> dict[str, Checkpoint]:
+    """Return every trained model by name; see `survey_models` for the broken ones too."""
+    return survey_models().models
+
+
+def predict(
+    image: bytes, models: list[str] | None = None, top: int | None = None
+) -> list[Prediction]:
+    """Ask trained models about a picture (the bytes of a PNG, JPEG, WebP, GIF or BMP file).
+
+    `models` names them, None asks all; `top` cuts each list of classes. One `Prediction` a model,
+    in the order asked. Raises `CnnvizError` for a picture that cannot be read, an unknown or
+    damaged model, and where no model has been trained.
+    """
+    if top is not None and top < 1:
+        raise CnnvizError(f"top must be 1 or more, not {top}.")
+    photo = decode(image)
+    return [
+        predict_with(checkpoint.load_model(), checkpoint.card, photo, name=name, top=top)
+        for name, checkpoint in _choose(models).items()
+    ]
+
+
+def _choose(names: list[str] | None) -> dict[str, Checkpoint]:
+    models, problems = survey_models()
+    for name in names or ():
+        if name in problems:
+            raise CnnvizError(problems[name])
+        if models and name not in models:
+            close = difflib.get_close_matches(name, models, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(models)}."
+            raise CnnvizError(f"There is no trained model called {name!r}; {hint}")
+    if not models:
+        raise CnnvizError(
+            "No model has been trained yet: run `python -m cnnviz train lenet5 --dataset digits`."
+        )
+    return models if names is None else {name: models[name] for name in names}
+
+
+def predict_with(
+    model: nn.Module,
+    card: Card,
+    photo: Photo,
+    *,
+    name: str | None = None,
+    top: int | None = None,
+) -> Prediction:
+    """Ask one loaded model about a photo; the model is not changed, so threads may share it.
+
+    `card` is the model's; `name` is what to call it if not by its card. Raises `ValueError` for a
+    model in training mode and `CnnvizError` for one that does not answer with finite numbers.
+    """
+    if model.training:
+        raise ValueError("predict_with needs a model in evaluation mode")
+    pixels, notes = _as_dataset(photo, card)
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        planes = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(device)
+        size = (card.input_size[1], card.input_size[2])
+        inputs = resize(normalise(planes, card.mean, card.std), size)
+        seen = resize(planes.float(), size).round().clamp(0, 255).to(torch.uint8)
+        logits, latency = _timed(model, inputs)
+        probabilities = logits.double().softmax(0)
+    if not torch.isfinite(probabilities).all():
+        raise CnnvizError(
+            f"{name or card.name} gives no finite answer: train it again with a lower rate."
+        )
+    order = probabilities.argsort(descending=True, stable=True)[:top].tolist()
+    return Prediction(
+        model=name or card.name,
+        variant=card.variant,
+        dataset=card.dataset,
+        accuracy=card.accuracy,
+        classes=tuple(card.classes[i] for i in order),
+        probabilities=tuple(float(probabilities[i]) for i in order),
+        latency_ms=latency,
+        seen=seen[0].permute(1, 2, 0).cpu().numpy(),
+        notes=(*photo.notes, *notes),
+    )
+
+
+def _timed(model: nn.Module, inputs: Tensor) -> tuple[Tensor, float]:
+    """Return the logits (classes,) on the CPU, and the median milliseconds of a forward pass."""
+    logits = model(inputs)[0].float().cpu()  # the pass that warms up; .cpu() waits for the device
+    seconds = []
+    for _ in range(TIMED_PASSES):
+        start = time.perf_counter()
+        model(inputs)
+        if inputs.is_cuda:
+            torch.cuda.synchronize(inputs.device)
+        seconds.append(time.perf_counter() - start)
+    return logits, statistics.median(seconds) * 1000
+
+
+def _as_dataset(photo: Photo, card: Card) -> tuple[Pixels, list[str]]:
+    """Return the photo as an image (H, W, C) of the data set that the card names, and notes."""
+    channels, height, width = card.input_size
+    side = _IMAGE_SIDE.get(card.dataset)
+    target = (side, side) if side else (width, height)
+    image = Image.fromarray(square(photo.pixels))
+    if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
+        image = image.resize(target, Image.Resampling.BILINEAR)
+    notes = []
+    if card.dataset == "digits" and _border_is_light(np.asarray(image.convert("L"))):
+        image = image.point([255 - value for value in range(256)] * 3)
+        notes.append("its colours were inverted, as the digits it was trained on are light on dark")
+    if channels == 1:
+        image = image.convert("L")  # ITU-R 601 luma, as the data set was made grey
+    pixels = np.asarray(image)
+    return pixels.reshape(*pixels.shape[:2], -1), notes
+
+
+def _border_is_light(grey: Pixels) -> bool:
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    return float(border.mean()) > 127.5

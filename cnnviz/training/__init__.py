@@ -1,0 +1,1 @@
+"""How a network is trained: data, augmentation, recipe, loop, checkpoints."""

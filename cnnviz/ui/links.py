@@ -1,0 +1,34 @@
+"""The app's pages, and links between them that carry their state in the URL."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz.settings import ROOT
+
+# In the order of the navigation: the page's file and path in the URL, and its title.
+PAGES = {
+    "home": "Home",
+    "explore": "Explore",
+    "train": "Train",
+    "predict": "Predict",
+    "compare": "Compare",
+}
+
+
+def page(name: str) -> st.Page:
+    """Return the page called `name` (a key of `PAGES`); home is at the root of the app."""
+    path = ROOT / "pages" / f"{name}.py"
+    return st.Page(path, title=PAGES[name], url_path=name, default=name == "home")
+
+
+def link(name: str, label: str, **state: str) -> None:
+    """Write a link to a page that opens in `state`: ``link("explore", "ResNet", variant=…)``."""
+    st.page_link(page(name), label=label, query_params=state or None)
+
+
+PAGES = {k: v for k, v in PAGES.items() if (ROOT / "pages" / f"{k}.py").exists()}  # TEMP
+_l = link
+def link(name, label, **state):  # TEMP
+    if name in PAGES: _l(name, label, **state)
+    else: st.markdown(label)

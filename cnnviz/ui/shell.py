@@ -1,0 +1,14 @@
+"""The shell around every page: title, icon, shared styles, navigation. Run by `app.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.ui import links, theme
+
+ICON = str(Path(__file__).parent / "icon.png")
+
+st.set_page_config(page_title="cnnviz", page_icon=ICON, layout="wide")
+current = st.navigation([links.page(name) for name in links.PAGES], position="top")
+st.html(theme.style_sheet())
+current.run()

@@ -1,0 +1,78 @@
+"""The look of the app beyond `.streamlit/config.toml`: families' colours and shared styles.
+
+`FAMILY_COLOURS` and the other colours are defined once, in `cnnviz.charts.style`.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from cnnviz.charts import style
+from cnnviz.registry import Architecture
+
+# light-dark() follows the color-scheme that Streamlit sets with its theme, without a rerun.
+_NAMED = {"muted": style.MUTED, "line": style.LINE, "accent": style.ACCENT, "ink": style.TEXT}
+
+
+def is_dark() -> bool:
+    """Tell whether this visitor's theme is dark (light where it is not known)."""
+    return st.context.theme.type == "dark"
+
+
+def family_variable(name: str) -> str:
+    """Return the CSS value of a family's colour, for a style attribute; grey if unknown."""
+    return f"var(--family-{name}, var(--muted))"
+
+
+def badge(family: Architecture) -> str:
+    """Return the family's name with its colour, as inline HTML."""
+    return (
+        f'<span class="badge" style="--family:{family_variable(family.name)}">'
+        f"{escape(family.title)} · {family.year}</span>"
+    )
+
+
+def drawing(html: str) -> None:
+    """Write HTML that holds SVG, which `st.html` would strip. `html` must be escaped already."""
+    st.markdown(html, unsafe_allow_html=True)
+
+
+def style_sheet() -> str:
+    """Return the shared styles as a ``<style>`` element for `st.html`."""
+    colours = {**_NAMED, **{f"family-{key}": pair for key, pair in style.FAMILY_COLOURS.items()}}
+    variables = "".join(
+        f"--{name}:light-dark({pair.light},{pair.dark});" for name, pair in colours.items()
+    )
+    return f"<style>.stApp{{{variables}}}{_RULES}</style>"
+
+
+_RULES = """
+.stMainBlockContainer { max-width: 1200px; padding: 4.5rem 2rem 6rem; }
+.lead { font-size: 1.2rem; line-height: 1.55; color: var(--muted); max-width: 44rem; margin: 0; }
+.muted { color: var(--muted); }
+.badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
+.badge::before { content: ""; display: inline-block; width: .7em; height: .7em;
+  margin-right: .5em; border-radius: 2px; background: var(--family); }
+.glyph { display: block; width: 100%; max-width: 120px; height: auto; overflow: visible; }
+.glyph * { stroke: var(--family); stroke-width: 1.4; stroke-linejoin: round; fill: none;
+  vector-effect: non-scaling-stroke; }
+.glyph .tint { fill: color-mix(in srgb, var(--family) 16%, transparent); }
+.glyph .solid { fill: var(--family); }
+.glyph .strong { stroke-width: 2.4; }
+.glyph .dashed { stroke-dasharray: 4 3; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+  gap: 1.4rem 1.5rem; margin: .4rem 0 0; border-top: 1px solid var(--line); padding-top: 1.2rem; }
+.facts dt { font-size: .85rem; color: var(--muted); margin: 0; }
+.facts dd { margin: .1rem 0 0; font-size: 1.6rem; line-height: 1.25; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+.facts dd small { display: block; font-size: .8rem; line-height: 1.4; color: var(--muted);
+  white-space: normal; margin-top: .15rem; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding: 4rem 1rem 4rem; }
+  .facts { grid-template-columns: 1fr 1fr; }
+  .facts dd { font-size: 1.35rem; }
+  .lead { font-size: 1.08rem; }
+}
+"""

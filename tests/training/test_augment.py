@@ -1,0 +1,83 @@
+"""Augmentation, each operator against its definition."""
+
+import torch
+from torchvision.transforms import functional as reference
+
+from cnnviz.training import augment
+
+
+def draw(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(count=64, channels=3, side=8):
+    return torch.randint(0, 256, (count, channels, side, side), generator=draw(9)).to(torch.uint8)
+
+
+def test_each_crop_is_one_window_of_the_padded_image():
+    images = numbered(side=6)
+    cropped = augment.random_crop(images, 2, draw())
+    windows_seen = set()
+    for before, after in zip(images, cropped, strict=True):
+        padded = torch.nn.functional.pad(before, (2, 2, 2, 2))
+        windows = {
+            (top, left)
+            for top in range(5)
+            for left in range(5)
+            if torch.equal(padded[:, top : top + 6, left : left + 6], after)
+        }
+        assert windows
+        windows_seen |= windows
+    assert len(windows_seen) > 15  # of 25: the shifts do vary
+
+
+def test_no_padding_crops_nothing():
+    images = numbered()
+    assert torch.equal(augment.random_crop(images, 0, draw()), images)
+
+
+def test_crop_and_flip_repeat_with_their_generator():
+    images = numbered()
+    assert torch.equal(
+        augment.random_crop(images, 4, draw(5)), augment.random_crop(images, 4, draw(5))
+    )
+    assert not torch.equal(
+        augment.random_crop(images, 4, draw(5)), augment.random_crop(images, 4, draw(6))
+    )
+
+
+def test_flip_mirrors_about_half_of_the_images_and_leaves_the_others():
+    images = numbered(400)
+    flipped = augment.random_flip(images, draw())
+    mirrored = [
+        torch.equal(after, reference.hflip(before))
+        for before, after in zip(images, flipped, strict=True)
+    ]
+    kept = [torch.equal(a, b) for a, b in zip(images, flipped, strict=True)]
+    assert all(m or k for m, k in zip(mirrored, kept, strict=True))
+    assert 150 < sum(mirrored) < 250
+
+
+def test_cutout_erases_one_square_and_nothing_else():
+    images = torch.ones(200, 2, 16, 16)
+    holes = augment.cutout(images, 6, draw()) == 0
+    areas = holes[:, 0].flatten(1).sum(1)
+    assert torch.equal(holes[:, 0], holes[:, 1])
+    assert areas.max() == 36
+    assert areas.min() >= 9  # at a corner a quarter is left
+    for hole in holes[:, 0]:
+        rows, columns = hole.any(1).sum(), hole.any(0).sum()
+        assert rows * columns == hole.sum()
+
+
+def test_normalise_agrees_with_torchvision():
+    images = numbered()
+    mean, std = (0.49, 0.48, 0.44), (0.24, 0.23, 0.26)
+    expected = reference.normalize(images.float() / 255, list(mean), list(std))
+    torch.testing.assert_close(augment.normalise(images, mean, std), expected, atol=1e-5, rtol=0)
+
+
+def test_resize_to_the_same_size_is_the_same_tensor():
+    images = torch.rand(2, 3, 8, 8)
+    assert augment.resize(images, (8, 8)) is images
+    assert augment.resize(images, (5, 4)).shape == (2, 3, 5, 4)
