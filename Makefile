@@ -6,7 +6,6 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PIP_REQUIRE_VIRTUALENV := 0
 
 .PHONY: app test check clean
 
@@ -30,12 +29,12 @@ clean:
 # `make app` asks pip nothing.
 $(VENV)/installed-dev: requirements.txt requirements-dev.txt $(VENV)/made
 	@echo "Installing the app, its tests and checks into $(VENV) (the first time takes minutes) …" >&2
-	@$(PY) -m pip install --quiet -r requirements-dev.txt
+	@$(PY) -m pip install -qq -r requirements-dev.txt
 	@touch $(VENV)/installed-app $@
 
 $(VENV)/installed-app: requirements.txt $(VENV)/made
 	@echo "Installing the app into $(VENV) (the first time takes minutes) …" >&2
-	@$(PY) -m pip install --quiet -r requirements.txt
+	@$(PY) -m pip install -qq -r requirements.txt
 	@touch $@
 
 # PYTHON=/path/to/python picks the interpreter; otherwise the first that is new enough.

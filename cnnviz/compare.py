@@ -26,6 +26,7 @@ class Row:
     family: str
     dataset: str
     accuracy: float | None
+    test_images: int
     params: int
     macs: int
     weight_bytes: int
@@ -53,6 +54,7 @@ def compare_one(model_name: str, checkpoint: Checkpoint) -> Row:
         family=get(card.variant).architecture,
         dataset=card.dataset,
         accuracy=card.accuracy,
+        test_images=card.test_images,
         params=costs.params,
         macs=costs.macs,
         weight_bytes=checkpoint.path.stat().st_size,

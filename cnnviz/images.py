@@ -32,6 +32,8 @@ SMALL_SIDE = 16
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")
+
 # What Pillow raises on damaged files, beside its own UnidentifiedImageError (an OSError).
 _DECODING_ERRORS = (
     OSError,
@@ -124,7 +126,8 @@ def decode(data: bytes, name: str = "") -> Photo:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(shown) from error
     except UnidentifiedImageError as error:
-        raise _not_a_picture(shown) from error
+        begins_well = data.startswith(_SIGNATURES)
+        raise (CnnvizError(damaged) if begins_well else _not_a_picture(shown)) from error
     except _DECODING_ERRORS as error:
         raise CnnvizError(damaged) from error
     height, width = pixels.shape[:2]

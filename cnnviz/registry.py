@@ -7,6 +7,7 @@ registry's types can be used where only the data matters.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,33 +39,35 @@ class Knob:
         """Return `value` in the type of the default, or raise `CnnvizError` with the reason."""
         kind = type(self.default)
         try:
-            if kind is bool:
-                converted: KnobValue = _as_bool(value)
-            elif kind is int and float(value) != int(float(value)):
-                raise ValueError
-            else:
-                converted = kind(float(value)) if kind is int else kind(value)
-        except (TypeError, ValueError, OverflowError):
+            converted = _convert(value, kind)
+        except (ValueError, OverflowError):
             raise CnnvizError(f"{self.name} must be {_kind_name(kind)}, not {value!r}.") from None
         if self.choices and converted not in self.choices:
             allowed = ", ".join(str(choice) for choice in self.choices)
             raise CnnvizError(f"{self.name} must be one of {allowed}, not {value}.")
         if self.low is not None and self.high is not None:
             number = float(converted)
-            if not self.low <= number <= self.high:  # also refuses NaN
+            if not self.low <= number <= self.high:
                 raise CnnvizError(
                     f"{self.name} must lie between {self.low:g} and {self.high:g}, not {value}."
                 )
         return converted
 
 
-def _as_bool(value: KnobValue) -> bool:
-    if isinstance(value, str):
+def _convert(value: object, kind: type) -> KnobValue:
+    """Return `value` as `kind`, from its text too; raise `ValueError` where that would guess."""
+    if kind is bool:
         named = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if value.lower() not in named:
-            raise ValueError(value)
-        return named[value.lower()]
-    return bool(value)
+        if (text := str(value).lower()) in named:
+            return named[text]
+    elif kind is str:
+        if isinstance(value, str):
+            return value
+    elif isinstance(value, int | float | str) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and (kind is float or number == int(number)):
+            return int(number) if kind is int else number
+    raise ValueError(value)
 
 
 def _kind_name(kind: type) -> str:
@@ -103,7 +106,8 @@ class Variant:
     """A network that can be built by name.
 
     `input_size` is (channels, height, width); `builder(num_classes, **knobs)` returns the network
-    with random weights. `changes` lists each departure from the paper.
+    with random weights. `changes` lists each departure from the paper. A knob called `resolution`
+    changes the input, not the network: it sets height and width, and the builder never sees it.
     """
 
     name: str
@@ -135,8 +139,23 @@ class Variant:
         """Build the network with random weights, for `num_classes` (its own number if None)."""
         classes = self.num_classes if num_classes is None else num_classes
         if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= 100_000:
-            raise CnnvizError(f"num_classes must be a whole number from 1 to 100000, not {classes}.")
-        return self.builder(num_classes=classes, **self.check_knobs(knobs))
+            raise CnnvizError(
+                f"num_classes must be a whole number from 1 to 100000, not {classes}."
+            )
+        checked = self.check_knobs(knobs)
+        checked.pop("resolution", None)
+        return self.builder(num_classes=classes, **checked)
+
+    def input_for(self, **knobs: KnobValue) -> tuple[int, int, int]:
+        """Return the input size with these knobs: `input_size`, or the knob `resolution` squared.
+
+        Raises `CnnvizError` for a knob that does not exist or an impossible value.
+        """
+        channels, height, width = self.input_size
+        checked = self.check_knobs(knobs)
+        if "resolution" in checked:
+            height = width = int(checked["resolution"])
+        return channels, height, width
 
 
 _architectures: dict[str, Architecture] = {}
@@ -182,7 +201,12 @@ def get_architecture(name: str) -> Architecture:
 
 
 def list_variants(architecture: str | None = None) -> list[Variant]:
-    """Return the variants in the order of the road, those of one family if it is named."""
+    """Return the variants in the order of the road, those of one family if it is named.
+
+    Raises `CnnvizError` for a family that does not exist.
+    """
+    if architecture is not None:
+        get_architecture(architecture)
     road = [item.name for item in list_architectures()]
     chosen = [v for v in _variants.values() if architecture in (None, v.architecture)]
     return sorted(chosen, key=lambda v: road.index(v.architecture))  # stable: keeps file order

@@ -16,6 +16,7 @@ from PIL import Image
 from cnnviz import images
 from cnnviz.errors import CnnvizError
 from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos, square
+from cnnviz.settings import ROOT
 
 
 def chunk(kind, data):
@@ -56,6 +57,12 @@ def refused(data, *words, name="photo.png"):
     for word in words:
         assert word in message
     return message
+
+
+def run_script(script):
+    """Run Python code in a process of its own, where cnnviz can be imported."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
 
 
 # What is read
@@ -317,9 +324,7 @@ def test_a_real_bomb_is_refused_without_its_memory():
         "except CnnvizError as error:\n    print(error)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    result = run_script(script)
     message, growth = result.stdout.strip().split("\n")
     assert "9,000 × 9,000" in message
     assert int(growth) < 20_000  # kB; the decoded picture would take 243,000
@@ -339,9 +344,7 @@ def test_pillows_warning_is_an_error_where_the_module_was_imported():
         "    except Image.DecompressionBombWarning:\n        print('refused')\n"
         "thread = threading.Thread(target=check); thread.start(); thread.join()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    result = run_script(script)
     assert result.stdout == "refused\n"
 
 
@@ -414,9 +417,7 @@ def test_sample_photos_import_neither_scikit_image_nor_torch():
         "import sys; from cnnviz.images import sample_photos; sample_photos()\n"
         "print([m for m in ('skimage', 'scipy', 'torch', 'streamlit') if m in sys.modules])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    result = run_script(script)
     assert result.stdout == "[]\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.errors import CnnvizError
@@ -27,7 +28,7 @@ class _MetaCopies(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Sequence[type],  # noqa: ARG002
+        types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
@@ -45,6 +46,7 @@ def meta_clone(model: nn.Module) -> nn.Module:
 
     Raises:
         CnnvizError: if the network has uninitialised (lazy) parameters or cannot be copied.
+
     """
     return _clone(model, on_meta=True)
 
@@ -54,6 +56,7 @@ def real_clone(model: nn.Module) -> nn.Module:
 
     Raises:
         CnnvizError: as `meta_clone`.
+
     """
     return _clone(model, on_meta=False)
 
@@ -70,7 +73,7 @@ def _clone(model: nn.Module, on_meta: bool) -> nn.Module:
                     if type(hook).__module__.startswith("torch.nn.utils")
                 )
         for parameter in module._parameters.values():
-            if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+            if isinstance(parameter, UninitializedTensorMixin):
                 raise CnnvizError(
                     f"{type(model).__name__} has lazy layers without a shape; run it once on a "
                     "batch of images before tracing it."

@@ -21,10 +21,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from cnnviz.anatomy.operators import COMPOSITE, KIND, Operation
+from cnnviz.anatomy.operators import COMPOSITE, KIND, Operation, words
 
 # ATen operators without multiply–accumulates that are neither views nor tagged as pointwise.
-_FREE = frozenset(
+_FREE = words(
     "cat stack clone copy_ _to_copy _unsafe_view sum mean amax amin max min argmax argmin "
     "_softmax _log_softmax _safe_softmax native_layer_norm native_group_norm native_batch_norm "
     "_native_batch_norm_legit_no_training cudnn_batch_norm max_pool2d_with_indices avg_pool2d "
@@ -34,7 +34,7 @@ _FREE = frozenset(
     "masked_fill_ lift_fresh lift detach tril triu eye index_put_ _reshape_alias "
     "upsample_nearest2d upsample_bilinear2d squeeze_ unsqueeze_ transpose_ set_ unsafe_split "
     "unsafe_chunk unfold pixel_shuffle pixel_unshuffle argsort sort topk var std var_mean any all "
-    "channel_shuffle native_channel_shuffle reflection_pad2d replication_pad2d".split()
+    "channel_shuffle native_channel_shuffle reflection_pad2d replication_pad2d"
 )
 
 
@@ -100,7 +100,7 @@ def _other_ops(operation: Operation, kind: str) -> int:
     return elements if kind in ("activation", "elementwise") or op == "interpolate" else 0
 
 
-class AtenCounter(TorchDispatchMode):
+class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the contractions among the ATen operators that run in its context.
 
     `macs` is None once an operator ran of which nothing is known. A dispatch mode belongs to its
@@ -108,14 +108,14 @@ class AtenCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs: int | None = 0
         self.other_ops = 0
 
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401
-        types: Sequence[type],  # noqa: ARG002
+        types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401

@@ -25,6 +25,7 @@ def parse_input_size(text: str) -> tuple[int, int, int]:
 
     Raises:
         CnnvizError: if `text` is anything else.
+
     """
     parts = re.split(r"\s*[x×]\s*", text.strip().lower())
     if len(parts) != 3 or not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
@@ -40,6 +41,7 @@ def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
 
     Raises:
         CnnvizError: unless `input_size` is three whole numbers from 1 to `LARGEST_SIDE`.
+
     """
     sizes = tuple(input_size) if isinstance(input_size, Sequence) else ()
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
@@ -87,7 +89,7 @@ def explain_misfit(
 
 
 def _channels(op: str, arguments: Sequence[Any]) -> tuple[int, int, str] | None:
-    """(expected, received, what) where a convolution or linear layer gets a wrong width."""
+    """Give (expected, received, what) where a convolution or linear layer gets a wrong width."""
     if len(arguments) < 2:
         return None
     data, weight = arguments[:2]

@@ -10,6 +10,12 @@ import torch
 
 from cnnviz.anatomy.recorder import tensors_in
 
+
+def words(text: str) -> frozenset[str]:
+    """Read a set of names that are separated by blanks."""
+    return frozenset(text.split())
+
+
 _KINDS = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "linear": "linear bilinear",
@@ -44,12 +50,12 @@ _KINDS = {
     "other": "interpolate upsample embedding one_hot argmax argmin max min topk sort cumsum norm "
     "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
 }
-KIND = {op: kind for kind, ops in _KINDS.items() for op in ops.split()}
+KIND = {op: kind for kind, ops in _KINDS.items() for op in words(ops)}
 
-COMPOSITE = frozenset(
+COMPOSITE = words(
     "bilinear einsum tensordot chain_matmul multi_dot inner scaled_dot_product_attention "
     "multi_head_attention_forward lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell "
-    "rnn_relu_cell".split()
+    "rnn_relu_cell"
 )
 """Operators whose contractions are counted by watching what they call inside."""
 
@@ -163,7 +169,7 @@ class Operation:
         return int(next(character for character in self.op if character.isdigit()))
 
     def spatial(self, name: str, default: int | None = None) -> tuple[int, ...]:
-        """An argument for each spatial dimension; a single number counts for all of them."""
+        """Return an argument for each spatial dimension; a single number counts for all of them."""
         value = self.arguments.get(name)
         if value is None or value == ():
             if default is None:
@@ -195,7 +201,7 @@ class Operation:
         return list(zip(kernel, stride, before, dilation, strict=True))
 
     def shown(self) -> dict[str, Any]:
-        """The arguments worth showing, as numbers, words and tuples."""
+        """Return the arguments worth showing, as numbers, words and tuples."""
         result: dict[str, Any] = {}
         kind = KIND.get(self.op, "other")
         if kind == "conv":

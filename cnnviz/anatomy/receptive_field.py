@@ -38,6 +38,11 @@ class Window:
             self.jump * stride,
         )
 
+    def shift(self, positions: int, jump: Fraction | None = None) -> Window:
+        """Window when position 0 becomes `positions`, counted in steps of `jump`."""
+        by = positions * (self.jump if jump is None else jump)
+        return Window(self.low + by, self.high + by, self.jump)
+
     def resample(self, before: Fraction, after: Fraction, scale: Fraction) -> Window:
         """Window of a finer grid whose output o reads the inputs o/scale + before … + after."""
         return Window(
@@ -45,7 +50,7 @@ class Window:
         )
 
     def size(self) -> int:
-        """Number of pixels seen."""
+        """Count the pixels seen."""
         return math.floor(self.high - self.low) + 1
 
 
@@ -70,7 +75,7 @@ class Field:
         return cls((None, None, 0, 1), (pixel, pixel))
 
     def with_reach(self, axis: int, reach: Reach) -> Field:
-        """The same state with another reach along one input axis."""
+        """Return the same state with another reach along one input axis."""
         reaches = list(self.reaches)
         reaches[axis] = reach
         return replace(self, reaches=tuple(reaches))

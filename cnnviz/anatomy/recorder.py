@@ -20,12 +20,19 @@ from torch.overrides import TorchFunctionMode
 _CALL_CODE = nn.Module._call_impl.__code__
 
 # They return tensors but compute nothing from the values of their arguments.
-_NOT_OPERATORS = frozenset(
-    "zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones "
-    "new_empty new_full new_tensor new_empty_strided requires_grad_ retain_grad grad _grad "
-    "register_hook set_ deepcopy share_memory_ as_subclass".split()
-)
-_DUNDERS = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "invert": "bitwise_not"}
+_NOT_OPERATORS = {
+    *("zeros_like", "ones_like", "empty_like", "full_like"),
+    *("rand_like", "randn_like", "randint_like"),
+    *("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new_empty_strided"),
+    *("requires_grad_", "retain_grad", "grad", "_grad", "register_hook", "set_", "share_memory_"),
+    *("as_subclass", "deepcopy"),
+}
+_DUNDERS = {
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "invert": "bitwise_not",
+}
 _ARITHMETIC = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div"}
 
 
@@ -39,6 +46,7 @@ class Call:
         module: dotted path of the innermost module on the stack, "" for the network itself.
         leaf: whether that module has no children.
         serial: number of that module's own call within the pass.
+
     """
 
     index: int
@@ -78,7 +86,7 @@ class OperatorRecorder(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Sequence[type],  # noqa: ARG002
+        types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
@@ -92,18 +100,22 @@ class OperatorRecorder(TorchFunctionMode):
         output = self.execute(op, lambda: func(*args, **kwargs), args, kwargs)
         if op != "setitem" and next(tensors_in(output), None) is None:
             return output
-        module, serial = self.location()
-        call = Call(
-            index=len(self.calls),
-            op=op,
-            module=self._names[id(module)],
-            leaf=id(module) in self._leaves,
-            serial=serial,
-        )
+        call = self.locate(op)
         self.calls.append(call)
         return self.on_operator(call, args, kwargs, output)
 
-    def location(self) -> tuple[nn.Module, int]:
+    @property
+    def module_names(self) -> set[str]:
+        """Dotted paths of the network's modules."""
+        return set(self._names.values())
+
+    def locate(self, op: str) -> Call:
+        """Describe a call of `op` made now, as the next one of the pass."""
+        module, serial = self._innermost()
+        name, leaf = self._names[id(module)], id(module) in self._leaves
+        return Call(index=len(self.calls), op=op, module=name, leaf=leaf, serial=serial)
+
+    def _innermost(self) -> tuple[nn.Module, int]:
         """Return the innermost module of the network on the stack and the number of its call."""
         frames: list[FrameType] = []
         frame: FrameType | None = sys._getframe(1)
@@ -130,7 +142,7 @@ class OperatorRecorder(TorchFunctionMode):
 
     def __exit__(self, *exc: Any) -> None:  # noqa: ANN401
         self._stack.clear()  # frames hold their locals, and with them activations
-        super().__exit__(*exc)
+        super().__exit__(*exc)  # type: ignore[no-untyped-call]
 
 
 def operator_name(func: Callable[..., Any]) -> str:

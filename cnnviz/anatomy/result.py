@@ -33,7 +33,8 @@ class Layer:
         bias_adds: additions of a bias, not part of `macs`.
         other_ops: arithmetic outside contractions: normalisation, pooling, activations,
             element-wise work; see `cnnviz.anatomy.costs` for the convention.
-        output_bytes: memory that the call allocates for its outputs; 0 for views and in-place calls.
+        output_bytes: memory that the call allocates for its outputs; 0 for views and in-place
+            calls.
         receptive_field: side in input pixels of what one output position sees, the larger side
             where they differ; None where `note` says why.
         jump: distance in input pixels between neighbouring output positions.
@@ -42,6 +43,7 @@ class Layer:
             "unknown" (an operator without a rule); "constant" where no input pixel takes part.
         attributes: what distinguishes the call: kernel_size, stride, padding, dilation, groups, …
         inputs: indices of the layers whose outputs it reads, -1 for the network's input.
+
     """
 
     index: int
@@ -68,7 +70,7 @@ class Layer:
         return None if self.macs is None else 2 * self.macs
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain data for JSON: shapes and tuples as lists."""
+        """Give the row as plain data for JSON: shapes and tuples as lists."""
         return {
             "index": self.index,
             "path": self.path,
@@ -104,6 +106,7 @@ class Trace:
         weight_bytes: memory of those parameters.
         training_bytes: memory that autograd keeps for the backward pass of one image, without
             parameters and buffers; None where the network cannot run in training mode.
+
     """
 
     model: str
@@ -171,14 +174,14 @@ class Trace:
             row["attributes"] = ", ".join(f"{k}={_short(v)}" for k, v in layer.attributes.items())
             row["inputs"] = ", ".join(str(source) for source in layer.inputs)
             rows.append(row)
-        frame = pd.DataFrame(rows, columns=list(Layer.__dataclass_fields__) + ["flops"])
+        frame = pd.DataFrame(rows, columns=[*Layer.__dataclass_fields__, "flops"])
         for column in ("macs", "flops", "receptive_field"):
             frame[column] = frame[column].astype("Int64")
         frame["jump"] = frame["jump"].astype("Float64")
         return frame
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole trace as plain data for JSON."""
+        """Give the whole trace as plain data for JSON."""
         reach = self.receptive_field
         return {
             "model": self.model,

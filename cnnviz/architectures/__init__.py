@@ -5,17 +5,19 @@ from __future__ import annotations
 from torch import nn
 
 from cnnviz import registry
-from cnnviz.architectures import (
-    alexnet,
-    convnext,
-    googlenet,
-    lenet,
-    mobilenet,
-    resnet,
-    vgg,
-    zfnet,
-)
 from cnnviz.registry import KnobValue, Variant, list_variants
+
+# In the order of the road: it decides between two families of one year.
+# isort: off
+from cnnviz.architectures import lenet
+from cnnviz.architectures import alexnet
+from cnnviz.architectures import zfnet
+from cnnviz.architectures import vgg
+from cnnviz.architectures import googlenet
+from cnnviz.architectures import resnet
+from cnnviz.architectures import mobilenet
+from cnnviz.architectures import convnext
+# isort: on
 
 __all__ = [
     "Variant",

@@ -9,6 +9,7 @@ reads 5 × 5, and leaves the response normalisation out.
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -157,26 +158,31 @@ class CifarGoogLeNet(nn.Module):
         super().__init__()
         channels = scale_channels(192, width)
         self.stem = _convolution(3, channels, 3, batch_norm=True)
-        for name, row in INCEPTIONS.items():
-            scaled = tuple(scale_channels(c, width) for c in row)
-            module = Inception(channels, scaled, batch_norm=True)
-            channels = module.out_channels
-            self.add_module(f"inception{name}", module)
+        self.stage3, channels = self._stage(channels, ("3a", "3b"), width)
         self.pool3 = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stage4, channels = self._stage(channels, ("4a", "4b", "4c", "4d", "4e"), width)
         self.pool4 = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stage5, channels = self._stage(channels, ("5a", "5b"), width)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
         he_initialise(self)
 
+    @staticmethod
+    def _stage(channels: int, names: tuple[str, ...], width: float) -> tuple[nn.Sequential, int]:
+        modules: OrderedDict[str, nn.Module] = OrderedDict()
+        for name in names:
+            row = tuple(scale_channels(c, width) for c in INCEPTIONS[name])
+            module = Inception(channels, row, batch_norm=True)
+            modules[f"inception{name}"] = module
+            channels = module.out_channels
+        return nn.Sequential(modules), channels
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         x = self.stem(x)  # (N, 3, 32, 32) -> (N, 192, 32, 32) at width 1
-        x = self.inception3b(self.inception3a(x))  # -> (N, 480, 32, 32)
-        x = self.pool3(x)  # -> (N, 480, 16, 16)
-        x = self.inception4c(self.inception4b(self.inception4a(x)))
-        x = self.inception4e(self.inception4d(x))  # -> (N, 832, 16, 16)
-        x = self.pool4(x)  # -> (N, 832, 8, 8)
-        x = self.inception5b(self.inception5a(x))  # -> (N, 1024, 8, 8)
+        x = self.stage3(x)  # -> (N, 480, 32, 32)
+        x = self.stage4(self.pool3(x))  # -> (N, 832, 16, 16)
+        x = self.stage5(self.pool4(x))  # -> (N, 1024, 8, 8)
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))
         return logits
 

@@ -55,16 +55,9 @@ class LocalResponseNorm(nn.Module):
 
 
 def he_initialise(network: nn.Module) -> None:
-    """Draw convolutions and linear layers from N(0, 2 / fan-in) with zero biases (He et al. 2015).
-
-    The last linear layer is scaled down, so that training starts from near-equal classes.
-    """
-    last = None
+    """Draw every convolution and linear layer from N(0, 2 / fan-in), biases 0 (He et al. 2015)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-            last = module
-    if isinstance(last, nn.Linear):
-        nn.init.normal_(last.weight, std=0.01)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from cnnviz.charts.style import ACCENT, MUTED, Colour, styled
 
 Cost = Literal["params", "macs"]
+COSTS: tuple[Cost, ...] = ("params", "macs")
 
 _NOUN = {"params": "parameters", "macs": "multiplications"}
 _KINDS = {
@@ -29,7 +30,7 @@ def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     """Say where `cost` sits, in one sentence: the fewest layers that make up half of it."""
     shares = frame[f"{cost}_share"].fillna(0).astype(float)
     if shares.sum() == 0:
-        return f"No layer has {_NOUN[cost]}."
+        return f"No layer has {_NOUN[cost]}"
     ordered = shares.sort_values(ascending=False)
     needed = int((ordered.cumsum() < 0.5).sum()) + 1
     held = ordered.iloc[:needed].sum()
@@ -72,8 +73,12 @@ def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
     styled(figure, dark, height=280)
     figure.update_layout(barmode="overlay", bargap=0.15)
     figure.update_xaxes(
-        tickvals=list(starts), ticktext=list(starts.values()), title="Layers in order of execution",
-        tickangle=0, showgrid=False, range=[-0.7, len(rows) - 0.3],
+        tickvals=list(starts),
+        ticktext=list(starts.values()),
+        title="Layers in order of execution",
+        tickangle=0,
+        showgrid=False,
+        range=[-0.7, len(rows) - 0.3],
     )
     figure.update_yaxes(title=f"Share of {_NOUN[cost]}", ticksuffix=" %", rangemode="tozero")
     return figure
@@ -84,7 +89,7 @@ def _stage_starts(paths: pd.Series) -> dict[int, str]:
     stages = paths.str.split(".").str[0]
     starts: dict[int, str] = {}
     apart = max(1, len(paths) // 10)
-    for index, stage in stages.items():
+    for index, stage in enumerate(stages):
         new = index == 0 or stage != stages[index - 1]
         if new and (not starts or index - max(starts) >= apart):
             starts[index] = stage

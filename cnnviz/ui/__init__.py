@@ -1,0 +1,1 @@
+"""What the app's pages share. Only this package, `pages/` and `app.py` import Streamlit."""

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+import torch
+from torch import nn
 
 from cnnviz import registry
 from cnnviz.anatomy import Trace
 from cnnviz.catalogue import inspect_variant
+from cnnviz.compare import Row, compare_one
+from cnnviz.images import decode
+from cnnviz.prediction import Prediction, predict_with
 from cnnviz.registry import KnobValue
+from cnnviz.training.checkpoints import Card, read_checkpoint
 
 Knobs = tuple[tuple[str, KnobValue], ...]
 
@@ -43,7 +49,7 @@ def layer_frame(
 ) -> pd.DataFrame:
     """Return one row for each operator of the trace, with its shares of the totals (0 to 1)."""
     trace = traced(variant, knobs, input_size, num_classes)
-    frame = trace.to_frame()
+    frame: pd.DataFrame = trace.to_frame()
     frame["params_share"] = frame["params"] / max(trace.params, 1)
     frame["macs_share"] = frame["macs"].astype("Float64") / max(trace.macs, 1)
     return frame
@@ -61,12 +67,38 @@ class Source:
 @st.cache_data(max_entries=128, show_spinner=False)
 def source(variant: str, knobs: Knobs = ()) -> Source:
     """Return the source of the class that `variant` builds, ours or torchvision's."""
-    import torch
-
     with torch.device("meta"):
-        kind = type(registry.get(variant).build(**dict(knobs)))
+        kind = type(registry.get(variant).build(None, **dict(knobs)))
     lines, first = inspect.getsourcelines(kind)
     file = Path(inspect.getsourcefile(kind) or "")
     package = kind.__module__.split(".")[0]
     parts = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
     return Source("".join(lines), f"{'/'.join(parts)}, class {kind.__name__}", first)
+
+
+@st.cache_data(show_spinner=False)
+def devices() -> list[str]:
+    """Return the devices that can train: "auto", the CPU, each CUDA device, Apple's MPS."""
+    found = ["auto", "cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def trained_model(path: Path, sha256: str) -> tuple[nn.Module, Card]:  # noqa: ARG001 - the key
+    """Return a trained network, in evaluation mode, and its card. `sha256` makes a new one new."""
+    checkpoint = read_checkpoint(path)
+    return checkpoint.load_model(), checkpoint.card
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: bytes) -> Prediction:
+    """Return what the checkpoint at `path` says about an image, known by its hash."""
+    del image_sha256  # the key; hashing the bytes again would only cost time
+    model, card = trained_model(path, sha256)
+    return predict_with(model, card, decode(_data), name=name)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
+    """Return a model's row of the comparison; its latency is measured once."""
+    return compare_one(name, read_checkpoint(path))

@@ -22,7 +22,8 @@ def si(value: float, unit: str = "", digits: int = 3) -> str:
     if step == 0 and scaled == int(scaled):
         number = f"{int(scaled)}"
     else:
-        places = max(0, digits - 1 - math.floor(math.log10(abs(scaled)))) if scaled else 0
+        scaled = float(f"{scaled:.{digits}g}")  # first: rounding may carry into another digit
+        places = max(0, digits - 1 - math.floor(math.log10(abs(scaled))))
         number = f"{scaled:.{places}f}"
     return f"{number} {_PREFIXES[step]}{unit}".rstrip()
 

@@ -17,7 +17,7 @@ def _dot(x: float, y: float, radius: float = 2.5, kind: str = "solid") -> str:
 
 
 def _stack(x: float, y: float, side: float, sheets: int) -> str:
-    """Maps behind one another, the nearest last."""
+    """Draw maps behind one another, the nearest last."""
     return "".join(_box(x + 4 * i, y - 4 * i, side, side) for i in reversed(range(sheets)))
 
 
@@ -27,13 +27,13 @@ def _grid(x: float, y: float, cell: float, columns: int, rows: int) -> str:
 
 
 def _lenet() -> str:
-    """Maps that shrink and multiply, then a decision."""
+    """Draw maps that shrink and multiply, then a decision."""
     maps = _stack(8, 24, 30, 3) + _stack(56, 28, 18, 4)
     return maps + "".join(_dot(104, y) for y in (16, 24, 32, 40, 48))
 
 
 def _alexnet() -> str:
-    """Two halves, one on each graphics card, that meet in the middle."""
+    """Draw two halves, one on each graphics card, that meet in the middle."""
     halves = ""
     for y in (4, 38):
         halves += _box(6, y, 22, 22) + _box(42, y + 3, 16, 16) + _box(72, y + 5, 12, 12)
@@ -44,15 +44,17 @@ def _alexnet() -> str:
 
 
 def _zfnet() -> str:
-    """Forward to one unit, and its activation carried back to the picture."""
+    """Draw the way to one unit, and its activation carried back to the picture."""
     picture = _grid(8, 14, 9, 4, 4) + _box(26, 23, 16.5, 16.5, "solid")
     forward = '<path class="line" d="M48 24 Q 74 4 98 24"/>'
-    back = '<path class="line dashed" d="M98 40 Q 74 60 50 41"/>' + _line((57, 42), (50, 41), (53, 48))
+    back = '<path class="line dashed" d="M98 40 Q 74 60 50 41"/>' + _line(
+        (57, 42), (50, 41), (53, 48)
+    )
     return picture + forward + back + _dot(102, 32, 6)
 
 
 def _vgg() -> str:
-    """Two layers of 3 see as far as one layer of 5."""
+    """Draw two layers of 3, which see as far as one layer of 5."""
     rows = {52: (20, 40, 60, 80, 100), 32: (40, 60, 80), 12: (60,)}
     cone = "".join(
         _line((x, upper), (x + shift, upper + 20))
@@ -64,7 +66,7 @@ def _vgg() -> str:
 
 
 def _googlenet() -> str:
-    """Four ways at once, laid side by side at the end."""
+    """Draw four ways at once, laid side by side at the end."""
     ways = ((6, 4), (22, 8), (38, 12), (54, 6))
     branches = "".join(
         _line((14, 32), (38, y + 2), (46, y + 2))
@@ -76,7 +78,7 @@ def _googlenet() -> str:
 
 
 def _resnet() -> str:
-    """The input carried past two layers and added."""
+    """Draw the input, carried past two layers and added."""
     body = _line((6, 40), (24, 40)) + _box(24, 30, 20, 20) + _line((44, 40), (54, 40))
     body += _box(54, 30, 20, 20) + _line((74, 40), (88, 40)) + _line((102, 40), (114, 40))
     arc = '<path class="line strong" d="M14 40 C 14 4, 95 4, 95 33"/>'
@@ -85,19 +87,17 @@ def _resnet() -> str:
 
 
 def _mobilenet() -> str:
-    """Each map filtered by itself, then mixed point by point."""
+    """Draw each map filtered by itself, then mixed point by point."""
     maps = "".join(
         _box(8, y, 15, 15) + _line((23, y + 7.5), (44, y + 7.5)) + _box(44, y, 15, 15)
         for y in (4, 24.5, 45)
     )
-    mixing = "".join(
-        _line((59, y), (96, z)) for y in (11.5, 32, 52.5) for z in (11.5, 32, 52.5)
-    )
+    mixing = "".join(_line((59, y), (96, z)) for y in (11.5, 32, 52.5) for z in (11.5, 32, 52.5))
     return maps + mixing + "".join(_dot(98, y, 4) for y in (11.5, 32, 52.5))
 
 
 def _convnext() -> str:
-    """Patches, then a block that is wide in the middle."""
+    """Draw patches, then a block that is wide in the middle."""
     patches = _grid(6, 14, 9, 4, 4)
     wide = '<polygon class="tint" points="58,25 74,8 90,8 106,25 106,39 90,56 74,56 58,39"/>'
     return patches + _line((44, 32), (58, 32)) + wide + _line((106, 32), (116, 32))

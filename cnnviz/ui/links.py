@@ -25,10 +25,3 @@ def page(name: str) -> st.Page:
 def link(name: str, label: str, **state: str) -> None:
     """Write a link to a page that opens in `state`: ``link("explore", "ResNet", variant=…)``."""
     st.page_link(page(name), label=label, query_params=state or None)
-
-
-PAGES = {k: v for k, v in PAGES.items() if (ROOT / "pages" / f"{k}.py").exists()}  # TEMP
-_l = link
-def link(name, label, **state):  # TEMP
-    if name in PAGES: _l(name, label, **state)
-    else: st.markdown(label)

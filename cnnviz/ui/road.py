@@ -65,7 +65,7 @@ def _stroke(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def _rules(columns: int) -> str:
-    """The styles of the road; `columns` milestones side by side where there is room."""
+    """Return the styles of the road; `columns` milestones side by side where there is room."""
     return f"""
 .st-key-road [data-testid="stMarkdownContainer"] {{ margin-bottom: 0; }}
 .axis svg {{ display: block; width: 100%; height: 88px; overflow: visible; }}
@@ -75,6 +75,7 @@ def _rules(columns: int) -> str:
 .axis text {{ fill: var(--muted); font-size: 12px; text-anchor: middle;
   font-variant-numeric: tabular-nums; }}
 .st-key-milestones {{ display: grid !important; gap: 0 .5rem !important;
+  margin: 0 -.7rem; width: auto !important;
   grid-template-columns: repeat({columns}, minmax(0, 1fr)); }}
 .st-key-milestones > * {{ min-width: 0; height: 100%; }}
 [class*="st-key-milestone-"] {{ position: relative; height: 100%; padding: .9rem .7rem 1rem;
@@ -98,7 +99,7 @@ def _rules(columns: int) -> str:
   .st-key-milestones {{ grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); }}
 }}
 @media (max-width: 640px) {{
-  .st-key-milestones {{ grid-template-columns: 1fr; border-left: 2px solid var(--line); }}
+  .st-key-milestones {{ grid-template-columns: 1fr; margin: 0; border-left: 2px solid var(--line); }}
   [class*="st-key-milestone-"] {{ padding: .8rem 0 .8rem 8.2rem; min-height: 5.6rem; }}
   .milestone .glyph {{ position: absolute; left: 1rem; top: 1rem; width: 6.2rem; }}
   .milestone .year {{ margin: 0; }}

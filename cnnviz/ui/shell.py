@@ -9,6 +9,7 @@ from cnnviz.ui import links, theme
 ICON = str(Path(__file__).parent / "icon.png")
 
 st.set_page_config(page_title="cnnviz", page_icon=ICON, layout="wide")
+st.logo(ICON)
 current = st.navigation([links.page(name) for name in links.PAGES], position="top")
 st.html(theme.style_sheet())
 current.run()

@@ -55,6 +55,9 @@ _RULES = """
 .badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
 .badge::before { content: ""; display: inline-block; width: .7em; height: .7em;
   margin-right: .5em; border-radius: 2px; background: var(--family); }
+[data-testid="stPageLink"] a { padding-left: 0; background: none; }
+[data-testid="stPageLink"] a p { color: var(--accent); font-size: 1rem; font-weight: 600; }
+[data-testid="stPageLink"] a:hover p { text-decoration: underline; text-underline-offset: .2em; }
 .glyph { display: block; width: 100%; max-width: 120px; height: auto; overflow: visible; }
 .glyph * { stroke: var(--family); stroke-width: 1.4; stroke-linejoin: round; fill: none;
   vector-effect: non-scaling-stroke; }
@@ -69,7 +72,16 @@ _RULES = """
   font-variant-numeric: tabular-nums; }
 .facts dd small { display: block; font-size: .8rem; line-height: 1.4; color: var(--muted);
   white-space: normal; margin-top: .15rem; }
+.portrait { display: flex; gap: 2.2rem; align-items: flex-start; margin: 1.2rem 0; }
+.portrait .glyph { flex: 0 0 150px; max-width: 150px; margin-top: .5rem; }
+.portrait h2 { padding: 0; margin: 0 0 .3rem; }
+.portrait p { max-width: 46rem; margin: 0 0 .5rem; }
+.changes { margin: 0; }
+.changes dt { font-weight: 600; margin: 0; }
+.changes dd { color: var(--muted); margin: .1rem 0 .9rem; }
 @media (max-width: 640px) {
+  .portrait { flex-direction: column; gap: .8rem; }
+  .portrait .glyph { flex-basis: auto; width: 120px; }
   .stMainBlockContainer { padding: 4rem 1rem 4rem; }
   .facts { grid-template-columns: 1fr 1fr; }
   .facts dd { font-size: 1.35rem; }

@@ -17,6 +17,7 @@ from torch import nn
 
 from cnnviz import architectures
 from cnnviz.errors import CnnvizError
+from cnnviz.settings import ROOT
 from cnnviz.training import checkpoints, files, weights
 from cnnviz.training.checkpoints import (
     Card,
@@ -407,7 +408,10 @@ def test_kill_9_at_any_moment_leaves_a_checkpoint_that_loads(saved):
     folder = saved.path.parent
     for attempt in range(4):
         process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(folder)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SAVER, str(folder)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
         try:
             assert process.stdout.readline() == "ready\n"

@@ -1,0 +1,244 @@
+"""Trace a network: one forward pass of one image, every operator with its shape and its costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnnviz.anatomy.clone import meta_clone, real_clone
+from cnnviz.anatomy.costs import AtenCounter, cost_of, needs_counter
+from cnnviz.anatomy.inputs import check_input_size, explain_misfit
+from cnnviz.anatomy.ledger import INPUT, Ledger, storage_of
+from cnnviz.anatomy.memory import saved_bytes
+from cnnviz.anatomy.operators import KIND, Operation, bind
+from cnnviz.anatomy.propagation import propagate
+from cnnviz.anatomy.receptive_field import CONSTANT, Field
+from cnnviz.anatomy.recorder import Call, OperatorRecorder, name_calls, tensors_in
+from cnnviz.anatomy.result import Layer, Trace
+from cnnviz.errors import CnnvizError
+
+_META = torch.device("meta")
+
+# What a pass without values raises where the network looks at values or mixes devices.
+_NEEDS_VALUES = re.compile(r"\bmeta\b|no data|data-dependent|device", re.IGNORECASE)
+
+
+def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
+    """Run one image through a structural copy of `model` and record every operator.
+
+    The copy lives on the meta device: shapes without values, so that nothing is allocated or
+    computed. A network whose path depends on values runs once for real instead, as a copy, on its
+    own device, on a black image. `model` itself is never touched, so threads may share it.
+
+    Args:
+        model: any network that takes a batch of images, on any device.
+        input_size: (channels, height, width).
+
+    Raises:
+        CnnvizError: if `input_size` is not one, does not fit the network (the message names the
+            layer), or the network cannot be copied.
+
+    """
+    if not isinstance(model, nn.Module):
+        raise CnnvizError(f"trace needs a torch.nn.Module, not a {type(model).__name__}.")
+    size = check_input_size(input_size)
+    with torch.inference_mode(False):
+        twin = meta_clone(model)
+        try:
+            layers, training = _run(twin, size, _META)
+        except _NeedsValuesError as error:
+            device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+            if device == _META:
+                raise error.explanation from error
+            twin = real_clone(model)
+            with torch.random.fork_rng():  # dropout in training mode draws random numbers
+                layers, training = _run(twin, size, device)
+    if not layers:
+        raise CnnvizError(
+            f"{type(model).__name__} calls no operator that can be seen; trace the network before "
+            "it is scripted or compiled."
+        )
+    parameters = list(model.parameters())
+    return Trace(
+        model=type(model).__name__,
+        input_size=size,
+        layers=layers,
+        params=sum(parameter.numel() for parameter in parameters),
+        weight_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
+        training_bytes=training,
+    )
+
+
+class _NeedsValuesError(Exception):
+    """The network looks at values; `explanation` is for one that has none to offer."""
+
+    def __init__(self, explanation: CnnvizError) -> None:
+        super().__init__(str(explanation))
+        self.explanation = explanation
+
+
+def _run(
+    twin: nn.Module, size: tuple[int, int, int], device: torch.device
+) -> tuple[tuple[Layer, ...], int | None]:
+    """Pass one black image through a copy: its layers and what training keeps of the pass."""
+    dtypes = (p.dtype for p in twin.parameters() if p.is_floating_point())
+    image = torch.zeros((1, *size), dtype=next(dtypes, torch.float32), device=device)
+    tracer = _Tracer(twin.eval(), image)
+    try:
+        with device, torch.no_grad(), tracer:
+            twin(image)
+    except CnnvizError:
+        raise
+    except Exception as error:
+        explanation = tracer.explain(error)
+        if device == _META and (
+            not tracer.failed_with(error)
+            or isinstance(error, NotImplementedError)
+            or _NEEDS_VALUES.search(str(error))
+        ):
+            raise _NeedsValuesError(explanation) from error
+        raise explanation from error
+    with device:
+        return tracer.layers(), saved_bytes(twin, image)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is known of a call when it has run; its path needs the whole pass."""
+
+    operation: Operation
+    kind: str
+    input_shape: tuple[int, ...]
+    params: int
+    counted: AtenCounter | None
+    output_bytes: int
+    state: Field | None
+    inputs: tuple[int, ...]
+
+
+class _Tracer(OperatorRecorder):
+    """Collects a row for each operator call of a pass of one image."""
+
+    def __init__(self, model: nn.Module, image: torch.Tensor) -> None:
+        super().__init__(model)
+        self._image = image
+        self._ledger = Ledger()
+        self._ledger.record(image, INPUT, Field.of_input())
+        self._unread = {id(p): p.numel() for p in model.parameters()}
+        self._rows: list[_Row] = []
+        self._versions: list[tuple[torch.Tensor, int]] = []
+        self._counter: AtenCounter | None = None
+        self._failure: tuple[Call, list[torch.Tensor], Exception] | None = None
+
+    def execute(self, op: str, run: Callable[[], Any], args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        self._counter = AtenCounter() if needs_counter(op) else None
+        self._versions = [(tensor, tensor._version) for tensor in tensors_in((args, kwargs))]
+        try:
+            if self._counter is None:
+                return run()
+            with self._counter:
+                return run()
+        except Exception as error:
+            read = [tensor for tensor, _ in self._versions]
+            self._failure = (self.locate(op), read, error)
+            raise
+
+    def on_operator(self, call: Call, args: Any, kwargs: Any, output: Any) -> Any:  # noqa: ANN401
+        with torch._C.DisableTorchFunction():  # asking a tensor for its shape is no operator
+            outputs = [args[0]] if call.op == "setitem" else list(tensors_in(output))
+            operation = bind(call.op, args, kwargs, output)
+            read = [tensor for tensor, _ in self._versions]
+            from_data = [t for t in read if self._ledger.producer(t) is not None]
+            states = propagate(operation, outputs, self._ledger.state)
+            self._rows.append(
+                _Row(
+                    operation=operation,
+                    kind=_kind(call.op, len(from_data)),
+                    input_shape=tuple(from_data[0].shape) if from_data else (),
+                    params=sum(self._unread.pop(id(tensor), 0) for tensor in read),
+                    counted=self._counter,
+                    output_bytes=_new_bytes(read, outputs),
+                    state=states[0],
+                    inputs=self._ledger.producers(read),
+                )
+            )
+            if self._rows[-1].kind in ("conv", "pool") and outputs[0].numel() == 0:
+                raise self._misfit(call, read, None)
+            for tensor, state in zip(outputs, states, strict=True):
+                self._ledger.record(tensor, call.index, state)
+            for tensor, version in self._versions:
+                if tensor._version != version:
+                    state = self._ledger.state(tensor)
+                    self._ledger.overwrite(tensor, call.index, state)
+        return output
+
+    def failed_with(self, error: Exception) -> bool:
+        """Whether it was an operator, not the network's own code, that raised `error`."""
+        return self._failure is not None and self._failure[2] is error
+
+    def explain(self, error: Exception) -> CnnvizError:
+        """Say why the pass failed."""
+        if self._failure is not None and self._failure[2] is error:
+            return self._misfit(self._failure[0], self._failure[1], error)
+        size = "x".join(map(str, self._image.shape[1:]))
+        message = next(iter(str(error).splitlines()), type(error).__name__)
+        return CnnvizError(
+            f"{type(self.model).__name__} cannot run on an input of {size}: {message[:200]}"
+        )
+
+    def _misfit(self, call: Call, read: list[torch.Tensor], error: Exception | None) -> CnnvizError:
+        calls = self.calls if self.calls[-1:] == [call] else [*self.calls, call]
+        path = name_calls(calls, self.module_names)[-1]
+        name, size = type(self.model).__name__, self._image.shape[1:]
+        return explain_misfit(name, size, path, call.op, read, error)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Give the rows of the pass with their paths."""
+        paths = name_calls(self.calls, self.module_names)
+        pairs = zip(self.calls, self._rows, paths, strict=True)
+        return tuple(_layer(call, row, path) for call, row, path in pairs)
+
+
+def _layer(call: Call, row: _Row, path: str) -> Layer:
+    cost = cost_of(row.operation, row.counted)
+    size, jump, note = (None, None, CONSTANT) if row.state is None else row.state.summary()
+    return Layer(
+        index=call.index,
+        path=path,
+        module=call.module,
+        op=call.op,
+        kind=row.kind,
+        input_shape=row.input_shape,
+        output_shape=tuple(row.operation.output.shape),
+        params=row.params,
+        macs=cost.macs,
+        bias_adds=cost.bias_adds,
+        other_ops=cost.other_ops,
+        output_bytes=row.output_bytes,
+        receptive_field=size,
+        jump=jump,
+        note=note,
+        attributes=row.operation.shown(),
+        inputs=row.inputs,
+    )
+
+
+def _kind(op: str, from_data: int) -> str:
+    """Name the operator's kind; an element-wise one that joins two branches is a merge."""
+    kind = KIND.get(op, "other")
+    return "merge" if kind == "elementwise" and from_data > 1 else kind
+
+
+def _new_bytes(read: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> int:
+    """Bytes of the outputs that are neither views nor the inputs themselves."""
+    seen, total = {storage_of(tensor) for tensor in read}, 0
+    for tensor in outputs:
+        if storage_of(tensor) not in seen:
+            seen.add(storage_of(tensor))
+            total += tensor.numel() * tensor.element_size()
+    return total

@@ -1,0 +1,110 @@
+"""Accuracy against cost, and where networks differ class by class."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from cnnviz.charts.style import FAMILY_COLOURS, FAMILY_SYMBOLS, MUTED, TEXT, Colour, styled
+
+#: Costs that can be compared: column -> (axis title, unit under the pointer, divisor).
+COSTS = {
+    "params": ("parameters", "parameters", 1.0),
+    "macs": ("multiply-accumulates (MACs) for one image", "MACs", 1.0),
+    "latency_ms": ("latency of one image on this machine (ms)", "ms", 1.0),
+    "weight_bytes": ("size of the weights' file (MB)", "MB", 1e6),
+}
+
+
+def margin(accuracy: float, images: int) -> float:
+    """Half the width of the 95 % interval of an accuracy measured on `images` images."""
+    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images) if images else 0.0
+
+
+def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
+    """A point a model: accuracy (with its 95 % interval) against the column `cost`, log scale.
+
+    `frame` has columns model, title, family, family_title, accuracy, test_images and `cost`.
+    """
+    axis, unit, divisor = COSTS[cost]
+    figure = go.Figure()
+    for family, rows in frame.groupby("family", sort=False):
+        colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
+        values = rows[cost] / divisor
+        figure.add_scatter(
+            x=values,
+            y=rows["accuracy"],
+            name=str(rows["family_title"].iloc[0]),
+            mode="markers+text",
+            text=rows["title"],
+            textposition="top center",
+            textfont={"color": TEXT.on(dark), "size": 13},
+            cliponaxis=False,
+            marker={"size": 13, "color": colour, "symbol": FAMILY_SYMBOLS.get(str(family), "circle"),
+                    "line": {"width": 1.5, "color": TEXT.on(dark)}},
+            error_y={
+                "array": [margin(a, n) for a, n in zip(rows["accuracy"], rows["test_images"],
+                                                       strict=True)],
+                "color": MUTED.on(dark), "thickness": 1, "width": 4,
+            },
+            customdata=rows[["model"]],
+            hovertemplate=f"%{{text}}<br>%{{y:.2%}} right<br>%{{x:,.4~s}} {unit}"
+            "<br>%{customdata[0]}<extra></extra>",
+        )
+    styled(figure, dark, height=420)
+    figure.update_layout(margin={"l": 8, "r": 24, "t": 44, "b": 8}, clickmode="event+select")
+    figure.update_xaxes(title=axis, type="log", dtick=1, range=_decades(frame[cost] / divisor))
+    figure.update_yaxes(title="test accuracy", tickformat=".0%", range=_room(frame["accuracy"]))
+    return figure
+
+
+def _decades(values: pd.Series[float]) -> list[float]:
+    """Whole decades around the values, so that a lone point does not stand on the edge."""
+    low, high = math.log10(values.min()), math.log10(values.max())
+    return [math.floor(low - 0.15), math.ceil(high + 0.15)]
+
+
+def _room(accuracies: pd.Series[float]) -> list[float]:
+    low, high = float(accuracies.min()), float(accuracies.max())
+    return [max(low - 0.08, 0.0), min(high + 0.08, 1.04)]
+
+
+def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
+    """A row a model, a column a class: the fraction of the class's test images that are right.
+
+    `frame` has an index of titles and a column for each class.
+    """
+    low, high = ("#1d2a3a", "#8ab8f5") if dark else ("#eef3f9", "#3b70b5")
+    figure = go.Figure(
+        go.Heatmap(
+            z=frame.to_numpy(),
+            x=list(frame.columns),
+            y=list(frame.index),
+            text=[[f"{value:.0%}" for value in row] for row in frame.to_numpy()],
+            texttemplate="%{text}",
+            colorscale=[[0, low], [1, high]],
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{y}<br>%{x}: %{z:.1%} right<extra></extra>",
+        )
+    )
+    styled(figure, dark, height=90 + 44 * len(frame))
+    figure.update_xaxes(side="top", showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def sentence(frame: pd.DataFrame, dataset: str) -> str:
+    """What the comparison shows, as a title: the best network, and the cheapest beside it."""
+    best = frame.loc[frame["accuracy"].idxmax()]
+    small = frame.loc[frame["params"].idxmin()]
+    text = f"{best['title']} is right on {best['accuracy']:.1%} of the {dataset} test images"
+    if small["model"] == best["model"]:
+        return text
+    ratio = best["params"] / small["params"]
+    return f"{text}; {small['title']}, {ratio:.3g} × smaller, on {small['accuracy']:.1%}"

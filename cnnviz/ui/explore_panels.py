@@ -1,0 +1,203 @@
+"""The panels of the Explore page: what a network is, what it costs, layer by layer, its code."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from cnnviz.anatomy import Trace
+from cnnviz.charts import costs
+from cnnviz.registry import Variant
+from cnnviz.ui import caches, panels, theme
+from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import count, si, size
+from cnnviz.ui.glyphs import glyph
+from cnnviz.ui.panels import Fact
+
+_EDITION = {"paper": "as published", "cifar": "for 32 × 32 pictures"}
+
+
+def portrait(variant: Variant) -> None:
+    """Write who the network is: drawing, title, idea, and the paper it comes from."""
+    family = variant.family
+    theme.drawing(
+        f'<div class="portrait" style="--family:{theme.family_variable(family.name)}">'
+        f"{glyph(family.name)}<div><h2>{escape(variant.title)}</h2>"
+        f'<p class="muted">{escape(variant.summary)}</p>'
+        f"<p>{escape(family.idea)}</p>"
+        f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
+        f"{escape(family.citation)}</a></p></div></div>"
+    )
+
+
+def headline(trace: Trace) -> None:
+    """Write the numbers that matter."""
+    weighted = sum(layer.kind in ("conv", "linear") for layer in trace.layers)
+    unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
+    side = max(trace.input_size[1:])
+    field = trace.receptive_field
+    training = trace.training_bytes
+    panels.facts(
+        [
+            Fact("Parameters", si(trace.params), f"in {weighted} layers", count(trace.params)),
+            Fact(
+                "Multiply–accumulates",
+                si(trace.macs, "MACs"),
+                f"for one image{unknown}; {si(trace.flops, 'FLOPs')}, counting each as two",
+                f"{count(trace.macs)} MACs",
+            ),
+            Fact(
+                "Weights",
+                si(trace.weight_bytes, "B"),
+                "in 32-bit floats",
+                f"{count(trace.weight_bytes)} bytes",
+            ),
+            Fact(
+                "Activations",
+                si(trace.activation_bytes, "B"),
+                "all outputs for one image of " + size(trace.input_size),
+                f"{count(trace.activation_bytes)} bytes",
+            ),
+            Fact(
+                "Kept for training",
+                "–" if training is None else si(training, "B"),
+                "for the backward pass of one image",
+                "" if training is None else f"{count(training)} bytes",
+            ),
+            Fact(
+                "Receptive field",
+                "–" if field is None else f"{field[0]} px",
+                "what one position of the last map sees"
+                + ("" if field is None or field[0] < side else ": the whole picture"),
+            ),
+        ]
+    )
+
+
+def where(frame: pd.DataFrame) -> None:
+    """Draw where parameters and multiplications sit."""
+    dark = theme.is_dark()
+    rows = costs.costly_layers(frame)
+    for column, cost in zip(st.columns(2, gap="large"), costs.COSTS, strict=True):
+        with column:
+            panels.chart(
+                costs.cost_bars(frame, cost, dark),
+                costs.cost_sentence(frame, cost),
+                key=f"explore_{cost}",
+                alt=f"Bars for {len(rows)} layers; the table below has every number.",
+            )
+
+
+@st.fragment
+def table(selection: Selection) -> None:
+    """Write every operator as a table that can be searched and taken away."""
+    frame = caches.layer_frame(*selection.arguments)
+    st.header("Layer by layer", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input(
+            "Find a layer or an operator", placeholder="conv2d", key="explore_find", width=320
+        )
+        _downloads(selection, frame)
+    text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
+    shown = frame[text.str.contains(wanted.strip(), case=False, regex=False)]
+    if shown.empty:
+        st.info(f"No layer or operator of this network contains “{wanted}”.")
+        return
+    st.dataframe(
+        shown[list(_COLUMNS)],
+        column_config=_column_config(frame),
+        hide_index=True,
+        height=min(38 + 35 * len(shown), 560),
+        key="explore_table",
+        alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
+    )
+    st.caption(f"{len(shown)} of {len(frame)} operators, in order of execution.")
+
+
+_COLUMNS = (
+    "path",
+    "op",
+    "output_shape",
+    "params",
+    "params_share",
+    "macs",
+    "macs_share",
+    "output_bytes",
+    "receptive_field",
+    "jump",
+    "note",
+)
+
+
+def _column_config(frame: pd.DataFrame) -> dict[str, Any]:
+    def share(label: str, name: str) -> Any:  # noqa: ANN401 - Streamlit keeps the type of a column to itself
+        highest = float(frame[name].fillna(0).max()) or 1.0
+        return st.column_config.ProgressColumn(
+            label, format="percent", min_value=0, max_value=highest, width="small"
+        )
+
+    def number(label: str, explained: str) -> Any:  # noqa: ANN401 - Streamlit keeps the type of a column to itself
+        return st.column_config.NumberColumn(label, format="localized", help=explained)
+
+    return {
+        "path": st.column_config.TextColumn("Layer", pinned=True),
+        "op": "Operator",
+        "output_shape": st.column_config.TextColumn(
+            "Output", help="Channels × height × width, for one image"
+        ),
+        "params": number("Parameters", "Weights and biases that this operator is the first to use"),
+        "params_share": share("of all", "params_share"),
+        "macs": number("MACs", "Multiply–accumulates; twice as many FLOPs. Empty: not known"),
+        "macs_share": share("of all ", "macs_share"),
+        "output_bytes": number("Bytes", "Memory of the output; 0 where it is written in place"),
+        "receptive_field": number(
+            "Sees", "Receptive field: side, in input pixels, of what one output position sees"
+        ),
+        "jump": number("Jump", "Distance, in input pixels, between neighbouring positions"),
+        "note": st.column_config.TextColumn("Remark", help="Why there is no receptive field"),
+    }
+
+
+def _downloads(selection: Selection, frame: pd.DataFrame) -> None:
+    name = selection.variant.name
+
+    def as_csv() -> str:
+        return frame.to_csv(index=False)
+
+    def as_json() -> str:
+        return json.dumps(caches.traced(*selection.arguments).to_dict(), indent=1)
+
+    st.download_button("CSV", as_csv, f"{name}.csv", "text/csv", on_click="ignore")
+    st.download_button("JSON", as_json, f"{name}.json", "application/json", on_click="ignore")
+
+
+def changes(variant: Variant) -> None:
+    """Write what the family changed on the road, and each departure of the variant."""
+    road, paper = st.columns(2, gap="large")
+    with road:
+        st.header("What it changed", anchor=False)
+        st.markdown(variant.family.changed)
+    with paper:
+        st.header("What we changed", anchor=False)
+        if not variant.changes:
+            st.markdown("Nothing: this network is built as its paper describes it.")
+            return
+        rows = "".join(
+            f"<dt>{escape(change.what)}</dt><dd>{escape(change.why)}</dd>"
+            for change in variant.changes
+        )
+        st.html(f'<dl class="changes">{rows}</dl>')
+
+
+def code(selection: Selection) -> None:
+    """Write the class that the variant builds."""
+    name, knobs, _, _ = selection.arguments
+    source = caches.source(name, knobs)
+    st.header("The code", anchor=False)
+    st.caption(f"{source.place}, from line {source.line}")
+    with st.container(height=480):
+        st.code(source.text, language="python", line_numbers=False)

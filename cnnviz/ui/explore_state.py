@@ -1,0 +1,199 @@
+"""What the Explore page shows, and its place in the URL: read, picked, written back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+import cnnviz.architectures  # noqa: F401 - fills the registry
+from cnnviz import registry
+from cnnviz.errors import CnnvizError
+from cnnviz.registry import Knob, KnobValue, Variant
+from cnnviz.ui.caches import Knobs
+
+MAX_SIDE = 1024
+MAX_CLASSES = 100_000
+_URL = "explore_url"  # the query this page wrote last
+_FAMILY, _VARIANT = "explore_family", "explore_variant"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A variant with the settings that the visitor changed."""
+
+    variant: Variant
+    knobs: Mapping[str, KnobValue] = field(default_factory=dict)
+    input_size: tuple[int, int, int] | None = None
+    num_classes: int | None = None
+
+    @property
+    def arguments(self) -> tuple[str, Knobs, tuple[int, int, int], int]:
+        """The arguments of the functions in `cnnviz.ui.caches`, with every default filled in."""
+        knobs = self.variant.check_knobs(dict(self.knobs))
+        size = self.input_size or self.variant.input_size
+        classes = self.num_classes or self.variant.num_classes
+        return self.variant.name, tuple(sorted(knobs.items())), size, classes
+
+    def to_query(self) -> dict[str, str]:
+        """Return the query of this selection: the variant and whatever is not its default."""
+        _, knobs, size, classes = self.arguments
+        query = {"variant": self.variant.name}
+        defaults = {knob.name: knob.default for knob in self.variant.knobs}
+        query |= {name: _text(value) for name, value in knobs if value != defaults[name]}
+        if size != self.variant.input_size:
+            query["input"] = "x".join(map(str, size))
+        if classes != self.variant.num_classes:
+            query["classes"] = str(classes)
+        return query
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
+    """Read a selection; what cannot be is left at its default and named in the second result."""
+    problems: list[str] = []
+    variant = registry.list_variants()[0]
+    try:
+        if "variant" in query:
+            variant = registry.get(query["variant"])
+        elif "family" in query:
+            family = registry.get_architecture(query["family"])
+            variant = registry.list_variants(family.name)[0]
+    except CnnvizError as error:
+        return Selection(variant), [f"{error} Showing {variant.title} instead."]
+    knobs: dict[str, KnobValue] = {}
+    for knob in variant.knobs:
+        try:
+            knobs[knob.name] = knob.check(query.get(knob.name, knob.default))
+        except CnnvizError as error:
+            problems.append(f"{error} Showing {_text(knob.default)} instead.")
+    size, classes = variant.input_size, variant.num_classes
+    try:
+        size = _read_size(query["input"], variant) if "input" in query else size
+    except CnnvizError as error:
+        problems.append(str(error))
+    text = query.get("classes", str(classes))
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_CLASSES:
+        classes = int(text)
+    else:
+        problems.append(f"classes must be a whole number from 1 to {MAX_CLASSES}, not {text!r}.")
+    return Selection(variant, knobs, size, classes), problems
+
+
+def _read_size(text: str, variant: Variant) -> tuple[int, int, int]:
+    channels, height, width = variant.input_size
+    found = re.fullmatch(r"(?:(\d{1,4})x)?(\d{1,4})x(\d{1,4})", text)
+    sides = (int(found[2]), int(found[3])) if found else (0, 0)
+    if not found or not all(1 <= side <= MAX_SIDE for side in sides):
+        raise CnnvizError(
+            f"input must look like {channels}x{height}x{width}, sides from 1 to {MAX_SIDE}, "
+            f"not {text!r}."
+        )
+    if found[1] and int(found[1]) != channels:
+        raise CnnvizError(f"{variant.name} reads {channels} channels, not {found[1]}.")
+    return channels, *sides
+
+
+def _text(value: KnobValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def pick() -> tuple[Selection, list[str]]:
+    """Write the pickers in one row and return what they say, and what in the URL could not be.
+
+    The URL wins where it is not the one written here last: a deep link, the browser's back button.
+    """
+    query = st.query_params.to_dict()
+    last: dict[str, str] = st.session_state.get(_URL, {})
+    problems: list[str] = []
+    if not query and last:
+        query = last  # back from another page
+    if query != last or _FAMILY not in st.session_state:
+        selection, problems = from_query(query)
+        _seed(selection)
+    selection = _row()
+    written = selection.to_query()
+    if written != st.query_params.to_dict():
+        st.query_params.from_dict(written)
+    st.session_state[_URL] = written
+    return selection, problems
+
+
+def _seed(selection: Selection) -> None:
+    """Put `selection` into the pickers."""
+    name, knobs, (_, height, width), classes = selection.arguments
+    st.session_state[_FAMILY] = selection.variant.architecture
+    st.session_state[_VARIANT] = name
+    st.session_state[_key(name, "classes")] = classes
+    st.session_state[_key(name, "height")] = height
+    st.session_state[_key(name, "width")] = width
+    for knob, value in knobs:
+        st.session_state[_key(name, knob)] = value
+
+
+def _key(variant: str, name: str) -> str:
+    return f"explore_{variant}_{name}"
+
+
+def _first_of_family() -> None:
+    first = registry.list_variants(st.session_state[_FAMILY])[0]
+    _seed(Selection(first))
+
+
+def _own_settings() -> None:
+    _seed(Selection(registry.get(st.session_state[_VARIANT])))
+
+
+def _row() -> Selection:
+    families = {item.name: item for item in registry.list_architectures()}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="explore_pickers"):
+        family = st.selectbox(
+            "Family",
+            list(families),
+            key=_FAMILY,
+            format_func=lambda name: f"{families[name].title} · {families[name].year}",
+            on_change=_first_of_family,
+        )
+        variants = {item.name: item for item in registry.list_variants(family)}
+        name = st.selectbox(
+            "Variant",
+            list(variants),
+            key=_VARIANT,
+            format_func=lambda name: variants[name].title,
+            on_change=_own_settings,
+        )
+        with st.popover("Adjust", icon=":material/tune:"):
+            return _settings(variants[name])
+
+
+def _settings(variant: Variant) -> Selection:
+    knobs = {knob.name: _knob(variant.name, knob) for knob in variant.knobs}
+    tall, wide = st.columns(2)
+    height = tall.number_input(
+        "Input height", 1, MAX_SIDE, step=1, key=_key(variant.name, "height")
+    )
+    width = wide.number_input("Input width", 1, MAX_SIDE, step=1, key=_key(variant.name, "width"))
+    classes = st.number_input("Classes", 1, MAX_CLASSES, step=1, key=_key(variant.name, "classes"))
+    return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
+
+
+def _knob(variant: str, knob: Knob) -> KnobValue:
+    """Write the control that fits a knob: a switch, a choice or a number."""
+    key, label = _key(variant, knob.name), knob.name.replace("_", " ").capitalize()
+    value: KnobValue
+    if isinstance(knob.default, bool):
+        value = st.toggle(label, key=key, help=knob.help)
+    elif knob.choices:
+        value = st.selectbox(label, knob.choices, key=key, help=knob.help, format_func=_text)
+    elif isinstance(knob.default, int):
+        low, high = int(knob.low or 0), int(knob.high or MAX_SIDE)
+        value = st.number_input(label, low, high, step=1, key=key, help=knob.help)
+    elif isinstance(knob.default, float):
+        low_, high_ = float(knob.low or 0), float(knob.high or 8)
+        value = st.number_input(label, low_, high_, step=0.25, key=key, help=knob.help)
+    else:
+        value = st.text_input(label, key=key, help=knob.help)
+    return value

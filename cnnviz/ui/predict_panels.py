@@ -1,0 +1,190 @@
+"""The Predict page: photos in, every trained network's answer out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from cnnviz import registry
+from cnnviz.errors import CnnvizError
+from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos
+from cnnviz.prediction import Prediction, survey_models
+from cnnviz.training.checkpoints import Checkpoint
+from cnnviz.ui import caches, links, theme
+from cnnviz.ui.format import milliseconds, percent
+
+FILE_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"]
+UPLOAD_MB = 10
+TOP = 3
+
+Image = tuple[str, bytes]
+
+
+def trained_models() -> dict[str, Checkpoint]:
+    """The trained models; broken ones are named. Without any, says how to get one and stops."""
+    models, problems = survey_models()
+    for problem in problems.values():
+        st.warning(problem)
+    if not models:
+        st.info("No network has been trained yet. LeNet on the digits takes seconds.")
+        links.link("train", "Train LeNet on digits →", variant="lenet5", dataset="digits")
+        st.stop()
+    return models
+
+
+def pick_images() -> list[Image]:
+    """Uploaded photos, or a sample where none was uploaded."""
+    upload, sample = st.columns([3, 2], gap="large")
+    with upload:
+        files = st.file_uploader(
+            "Your photos",
+            type=FILE_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=UPLOAD_MB,
+            key="photos",
+            help="They stay on this machine, in memory, for as long as this page is open.",
+        )
+    samples = sample_photos()
+    with sample:
+        chosen = st.selectbox(
+            "Or a sample photo", list(samples), key="sample", bind="query-params",
+            disabled=bool(files), help="Photos that scikit-image ships",
+        )
+    if files:
+        return [(file.name, file.getvalue()) for file in files]
+    return [(chosen, samples[chosen])]
+
+
+def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
+    """Which models are asked: all of them unless some are chosen."""
+    wanted = st.query_params.get_all("model")
+    default = [name for name in wanted if name in models]
+    if len(models) == 1:
+        return models
+    chosen = st.multiselect(
+        "Networks",
+        list(models),
+        default=default,
+        format_func=lambda name: _model_label(name, models[name]),
+        placeholder=f"All {len(models)} trained networks",
+        key="asked",
+    )
+    return {name: models[name] for name in chosen} or models
+
+
+def _model_label(name: str, checkpoint: Checkpoint) -> str:
+    card = checkpoint.card
+    title = registry.get(card.variant).title
+    return f"{title} · {card.dataset}" if name == card.variant else f"{title} · {name}"
+
+
+def answers(image: Image, models: dict[str, Checkpoint]) -> None:
+    """One photo, what the networks saw of it, and what each says."""
+    name, data = image
+    try:
+        photo = decode(data, name)
+    except CnnvizError as error:
+        st.error(str(error))
+        return
+    found = []
+    for model_name, checkpoint in models.items():
+        try:
+            found.append(_ask(model_name, checkpoint, data))
+        except CnnvizError as error:
+            st.warning(str(error))
+    left, right = st.columns([1, 2.2], gap="large")
+    with left:
+        st.image(data if not photo.notes else photo.pixels, caption=display_name(name),
+                 width="stretch", alt=f"The photo {display_name(name)}")
+        _seen(found)
+    with right:
+        by_data: dict[str, list[Prediction]] = {}
+        for prediction in found:
+            by_data.setdefault(prediction.dataset, []).append(prediction)
+        for dataset in sorted(by_data):
+            _answers_of(dataset, by_data[dataset], models)
+    _table(found, name)
+
+
+def _ask(name: str, checkpoint: Checkpoint, data: bytes) -> Prediction:
+    digest = hashlib.sha256(data).hexdigest()
+    return caches.prediction(name, checkpoint.path, checkpoint.card.sha256, digest, data)
+
+
+def _seen(found: list[Prediction]) -> None:
+    """What is left of the photo at the networks' input size, pixel by pixel."""
+    shown: dict[bytes, Prediction] = {p.seen.tobytes(): p for p in found}
+    if not shown:
+        return
+    st.caption("What the networks see of it")
+    cells = []
+    for prediction in shown.values():
+        side = prediction.seen.shape[0]
+        picture = encode_png(enlarge(prediction.seen, max(1, 192 // side)))
+        source = base64.b64encode(picture).decode()
+        kind = "grey" if prediction.seen.shape[2] == 1 else "colour"
+        cells.append(
+            f'<figure><img src="data:image/png;base64,{source}" alt="The photo at {side} by {side} '
+            f'pixels, {kind}"><figcaption>{side} × {side}, {kind}</figcaption></figure>'
+        )
+    st.html(f'<div class="seen">{"".join(cells)}</div>')
+    for note in dict.fromkeys(note for p in found for note in p.notes):
+        st.caption(f"Note: {note}.")
+
+
+def _answers_of(dataset: str, found: list[Prediction], models: dict[str, Checkpoint]) -> None:
+    classes = models[found[0].model].card.classes
+    title = {"cifar10": "Trained on CIFAR-10", "digits": "Trained on handwritten digits"}
+    st.subheader(title.get(dataset, dataset), anchor=False)
+    st.caption(f"It can only answer with one of: {', '.join(classes)}.")
+    ranked = sorted(found, key=lambda p: -(p.accuracy or 0))
+    st.html("".join(_answer(p, models[p.model]) for p in ranked))
+
+
+def _answer(prediction: Prediction, checkpoint: Checkpoint) -> str:
+    """One network's answer as bars. Lengths are probabilities; every number is written too."""
+    variant = registry.get(prediction.variant)
+    bars = "".join(
+        f'<li><span class="name">{escape(name)}</span><span class="bar">'
+        f'<i style="width:{value:.2%}"></i></span><span class="value">{percent(value)}</span></li>'
+        for name, value in zip(
+            prediction.classes[:TOP], prediction.probabilities[:TOP], strict=True
+        )
+    )
+    accuracy = "" if prediction.accuracy is None else f"{percent(prediction.accuracy)} on test · "
+    own = "" if prediction.model == variant.name else f" · run {escape(prediction.model)}"
+    colour = theme.family_variable(variant.architecture)
+    return (
+        f'<section class="answer" style="--family:{colour}" data-model="{escape(prediction.model)}">'
+        f"<header><strong>{escape(variant.title)}</strong> "
+        f'<span class="muted">{accuracy}{milliseconds(prediction.latency_ms)}{own}</span></header>'
+        f"<ol>{bars}</ol></section>"
+    )
+
+
+def _table(found: list[Prediction], image: str) -> None:
+    if not found:
+        return
+    rows = [
+        {"model": p.model, "rank": rank, "class": name, "probability": value,
+         "latency_ms": p.latency_ms}
+        for p in found
+        for rank, (name, value) in enumerate(zip(p.classes, p.probabilities, strict=True), 1)
+    ]
+    frame = pd.DataFrame(rows)
+    with st.expander("Every class and probability", icon=":material/table_rows:"):
+        st.dataframe(
+            frame,
+            hide_index=True,
+            column_config={
+                "probability": st.column_config.ProgressColumn(format="percent", max_value=1.0),
+                "latency_ms": st.column_config.NumberColumn("latency (ms)", format="%.2f"),
+            },
+            alt="Every class and its probability, by network.",
+        )
+        st.download_button("Download as CSV", frame.to_csv(index=False), "predictions.csv",
+                           "text/csv", on_click="ignore", key=f"csv-{image}")

@@ -1,0 +1,299 @@
+"""The Train page: ask for a run, watch one, see them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import cnnviz.architectures  # noqa: F401 - fills the registry
+from cnnviz import registry, runs
+from cnnviz.charts import training as charts
+from cnnviz.errors import CnnvizError
+from cnnviz.runs import Run
+from cnnviz.training.data import DATASETS, is_available
+from cnnviz.training.recipe import Recipe, default_recipe
+from cnnviz.ui import caches, links, theme
+from cnnviz.ui.format import percent, si
+from cnnviz.ui.panels import Fact, chart, facts
+
+DATASET_TITLES = {"digits": "Digits (1,797, built in)", "cifar10": "CIFAR-10 (60,000 photos)"}
+#: Training images of each data set before any are held out.
+TRAIN_IMAGES = {"digits": 1_437, "cifar10": 50_000}
+STATES = {
+    "starting": "Starting: the trainer is loading",
+    "running": "Training",
+    "stalled": "Stalled: no sign of life for a minute",
+    "stopping": "Stopping: the batch is being finished and saved",
+    "interrupted": "Interrupted: its process is gone",
+    "stopped": "Stopped and saved",
+    "failed": "Failed",
+    "done": "Done",
+}
+
+
+def new_run() -> None:
+    """The pickers of a new run in one row, what it will cost, and the button that starts it."""
+    variants = {variant.name: variant for variant in registry.list_variants()}
+    network, dataset, epochs, start = st.columns([3, 2.4, 1.2, 1.4], vertical_alignment="bottom")
+    name = network.selectbox(
+        "Network",
+        list(variants),
+        index=list(variants).index("lenet5"),
+        format_func=lambda n: f"{variants[n].title} · {variants[n].family.year}",
+        key="variant",
+        bind="query-params",
+    )
+    data = dataset.selectbox(
+        "Data set",
+        sorted(DATASETS, reverse=True),  # the one that needs no download first
+        format_func=lambda d: DATASET_TITLES[d],
+        key="dataset",
+        bind="query-params",
+    )
+    default = default_recipe(name, data)
+    scope = f"{name}-{data}"
+    count = epochs.number_input("Epochs", 1, 10_000, default.epochs, key=f"epochs-{scope}")
+    fields, device = _recipe_editor(default, scope)
+    start.button(
+        "Start training",
+        type="primary",
+        width="stretch",
+        on_click=_start,
+        args=(name, data, {"epochs": count, **fields}, device),
+    )
+    _cost_line(name, data, int(count), fields["holdout"])
+    if "start_error" in st.session_state:
+        st.error(st.session_state.pop("start_error"))
+    if not is_available(data):
+        st.info(
+            "CIFAR-10 is not on this machine yet: the run will first download 170 MB, or say how "
+            "to get it where there is no network."
+        )
+
+
+def _recipe_editor(default: Recipe, scope: str) -> tuple[dict[str, Any], str]:
+    """Every field of the recipe, folded away; returns what is set, and the device."""
+    with st.expander("Recipe: how it will be trained", icon=":material/tune:"):
+        one, two, three, four = st.columns(4)
+        fields: dict[str, Any] = {
+            "optimizer": one.selectbox(
+                "Optimiser", ["sgd", "adamw"], ["sgd", "adamw"].index(default.optimizer),
+                key=f"optimizer-{scope}", format_func={"sgd": "SGD", "adamw": "AdamW"}.get,
+                help="SGD with Nesterov momentum 0.9, or Adam with decoupled weight decay",
+            ),
+            "lr": two.number_input(
+                "Peak learning rate", 1e-6, 100.0, default.lr, format="%g", key=f"lr-{scope}",
+                help="reached after the warm-up, then a cosine takes it to zero",
+            ),
+            "batch_size": three.number_input(
+                "Batch size", 1, 65_536, default.batch_size, key=f"batch-{scope}",
+                help="images whose gradients are averaged for one step",
+            ),
+            "weight_decay": four.number_input(
+                "Weight decay", 0.0, 1.0, default.weight_decay, format="%g", key=f"decay-{scope}",
+                help="pulls weights towards zero; norms and biases are left alone",
+            ),
+            "label_smoothing": one.number_input(
+                "Label smoothing", 0.0, 0.9, default.label_smoothing, format="%g",
+                key=f"smoothing-{scope}", help="share of the target spread over all classes",
+            ),
+            "grad_clip": two.number_input(
+                "Gradient clip", 0.0, 1e3, default.grad_clip, format="%g", key=f"clip-{scope}",
+                help="largest norm of the gradient; 0 sets no limit",
+            ),
+            "ema": three.number_input(
+                "Weight averaging", 0.0, 0.99999, default.ema, format="%g", key=f"ema-{scope}",
+                help="decay of the moving average of the weights (EMA); 0 keeps none",
+            ),
+            "cutout": four.number_input(
+                "Cutout", 0, 32, default.cutout, key=f"cutout-{scope}",
+                help="side of a square erased from each image, in pixels; 0 erases none",
+            ),
+            "holdout": one.number_input(
+                "Images held out", 0, TRAIN_IMAGES[default.dataset] // 2, default.holdout,
+                key=f"holdout-{scope}",
+                help="training images kept for the curve; the test images are used once, at the end",
+            ),
+            "seed": two.number_input(
+                "Seed", 0, 2**31 - 1, default.seed, key=f"seed-{scope}",
+                help="the same seed and device give the same run",
+            ),
+            "precision": three.selectbox(
+                "Precision", ["auto", "fp32", "bf16"],
+                ["auto", "fp32", "bf16"].index(default.precision), key=f"precision-{scope}",
+                help="auto uses bfloat16 where this device gains from it",
+            ),
+        }
+        device = four.selectbox("Device", caches.devices(), key="device",
+                                help="auto takes a GPU if there is one")
+    return fields, device
+
+
+def _start(variant: str, dataset: str, fields: dict[str, Any], device: str) -> None:
+    """Start a run and show it. A callback, so that the picker of runs can still be set."""
+    try:
+        run = runs.create_run(default_recipe(variant, dataset, **fields))
+        runs.start_detached(run, device)
+        st.session_state["run"] = run.id
+    except CnnvizError as error:
+        st.session_state["start_error"] = str(error)
+
+
+def _cost_line(variant: str, dataset: str, epochs: int, holdout: int) -> None:
+    trace = caches.traced(variant, num_classes=10)
+    images = TRAIN_IMAGES[dataset] - holdout
+    # A backward pass does each product twice more: for the inputs and for the weights.
+    total = 3 * trace.macs * images * epochs
+    st.caption(
+        f"{si(trace.params)} parameters · {si(trace.macs, 'MACs')} an image · {epochs} epochs of "
+        f"{images:,} images: about {si(total, 'MACs')}, the backward pass counted twice the "
+        "forward."
+    )
+
+
+def watch_runs() -> None:
+    """Pick a run and watch it; without any, say how to get one."""
+    found = {run.id: run for run in runs.list_runs()}
+    if not found:
+        st.info("No run yet. Press **Start training**: LeNet on the digits takes seconds.")
+        return
+    if st.session_state.get("run") not in found:
+        st.session_state.pop("run", None)
+    chosen = st.selectbox(
+        "Run",
+        list(found),
+        format_func=lambda run_id: _label(found[run_id]),
+        key="run",
+        bind="query-params",
+    )
+    run = found[chosen]
+    active = run.is_active
+    st.fragment(_run_panel, run_every=1.0 if active else None)(run, active)
+    _all_runs(list(found.values()))
+
+
+def _label(run: Run) -> str:
+    recipe, status = run.recipe, run.status
+    when = time.strftime("%d %b %H:%M", time.localtime(status.created))
+    title = registry.get(recipe.variant).title
+    return f"{title} on {recipe.dataset} · {when} · {run.state}"
+
+
+def _run_panel(run: Run, was_active: bool) -> None:
+    """One run, drawn again each second while it trains."""
+    if not run.path.is_dir():
+        st.warning("This run's folder is gone.")
+        return
+    state, status, recipe = run.state, run.status, run.recipe
+    if was_active and not run.is_active:
+        st.rerun()  # the whole page once more: the panel stops its clock, the lists are renewed
+    metrics = run.metrics()
+    st.html(
+        f'<p aria-live="polite">{theme.badge(registry.get(recipe.variant).family)}'
+        f"<span> — {STATES[state]}</span></p>"
+    )
+    if status.message:
+        (st.error if state == "failed" else st.warning)(status.message)
+    st.progress(min(status.step / status.steps, 1.0) if status.steps else 0.0)
+    facts(_facts(run, metrics.epochs))
+    _buttons(run)
+    accuracy, loss = charts.sentence(metrics.epochs, recipe.epochs)
+    left, right = st.columns(2, gap="large")
+    dark = theme.is_dark()
+    with left:
+        chart(charts.accuracy_curve(metrics.epochs, recipe.epochs, dark), accuracy,
+              key=f"accuracy-{run.id}", alt="A line of accuracy by epoch.")
+    with right:
+        chart(charts.loss_curve(metrics.steps, metrics.epochs, recipe.epochs, dark), loss,
+              key=f"loss-{run.id}", alt="A line of the loss by epoch.")
+    if metrics.damaged:
+        st.caption(f"{metrics.damaged} damaged lines of the metrics were skipped.")
+
+
+def _facts(run: Run, epochs: list[dict[str, Any]]) -> list[Fact]:
+    status, recipe = run.status, run.recipe
+    last = epochs[-1] if epochs else {}
+    if status.accuracy is not None:
+        first = Fact("Test accuracy", percent(status.accuracy, 2), "on all test images, once",
+                     f"{status.accuracy:.6f}")
+    elif "val_accuracy" in last:
+        first = Fact("Held-out accuracy", percent(last["val_accuracy"]), f"epoch {last['epoch']}")
+    else:
+        first = Fact("Training accuracy", percent(last["train_accuracy"]) if last else "–",
+                     f"epoch {last['epoch']}" if last else "after the first epoch")
+    rate = status.images_per_second
+    return [
+        first,
+        Fact("Epoch", f"{status.epoch:.1f} / {recipe.epochs}", f"step {status.step:,}"),
+        Fact("Images a second", f"{rate:,.0f}" if rate else "–",
+             f"{status.device} {status.precision}".strip()),
+        Fact("Time left" if run.is_active else "Time trained",
+             duration(status.eta if run.is_active else status.seconds),
+             f"{duration(status.seconds)} so far" if run.is_active else ""),
+    ]
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time: 42 -> "42 s", 3661 -> "1 h 01 min"."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _buttons(run: Run) -> None:
+    with st.container(horizontal=True):
+        if run.is_active:
+            st.button("Stop and save", key="stop", disabled=run.state == "stopping",
+                      on_click=_act, args=(runs.stop_run, run), icon=":material/stop:")
+            return
+        if run.can_resume:
+            st.button("Resume", key="resume", type="primary", icon=":material/play_arrow:",
+                      on_click=_act, args=(runs.resume_run, run))
+        if run.state == "done":
+            links.link("predict", "Ask it about a photo →", model=run.id)
+            links.link("compare", "Find it in the comparison →", dataset=run.recipe.dataset)
+        with st.popover("Delete", icon=":material/delete:"):
+            st.write("Delete this run and all it has learnt?")
+            st.button("Delete for good", key="delete", on_click=_act, args=(runs.delete_run, run))
+
+
+def _act(action: Callable[[Run], None], run: Run) -> None:
+    """Do something to a run; what is refused is said on the page."""
+    try:
+        action(run)
+    except CnnvizError as error:
+        st.session_state["start_error"] = str(error)
+
+
+def _all_runs(found: list[Run]) -> None:
+    with st.expander(f"All runs ({len(found)})", icon=":material/list:"):
+        rows = [run.summary() for run in found]
+        columns = ["id", "variant", "dataset", "state", "epoch", "epochs", "accuracy", "seconds"]
+        st.dataframe(
+            pd.DataFrame(rows)[columns],
+            hide_index=True,
+            column_config={
+                "accuracy": st.column_config.NumberColumn("test accuracy", format="percent"),
+                "seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
+            },
+            alt="Every run: its network, data set, state, epochs, test accuracy and time.",
+        )
+
+
+def log(run_id: str | None) -> None:
+    """What the trainer printed, folded away."""
+    if run_id is None:
+        return
+    text = runs.find_run(run_id).log_tail()
+    if text:
+        with st.expander("Log", icon=":material/terminal:"):
+            st.code(text, language=None)

@@ -1,0 +1,26 @@
+import streamlit as st
+
+from cnnviz.errors import CnnvizError
+from cnnviz.ui import caches, explore_panels, panels
+from cnnviz.ui.explore_state import pick
+
+panels.head(
+    "Explore",
+    "Look inside a network: what it computes, layer by layer, and what that costs.",
+)
+selection, problems = pick()
+for problem in problems:
+    st.warning(problem)
+
+explore_panels.portrait(selection.variant)
+try:
+    trace = caches.traced(*selection.arguments)
+except CnnvizError as error:
+    st.error(str(error))
+    st.stop()
+
+explore_panels.headline(trace)
+explore_panels.where(caches.layer_frame(*selection.arguments))
+explore_panels.table(selection)
+explore_panels.changes(selection.variant)
+explore_panels.code(selection)

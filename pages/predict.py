@@ -1,0 +1,14 @@
+import streamlit as st
+
+from cnnviz.ui import panels, predict_panels
+
+panels.head(
+    "Predict",
+    "Show the trained networks a photo: each ranks the classes it knows and says how sure it is.",
+)
+models = predict_panels.trained_models()
+images = predict_panels.pick_images()
+asked = predict_panels.pick_models(models)
+for image in images:
+    st.divider()
+    predict_panels.answers(image, asked)

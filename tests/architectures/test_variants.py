@@ -1,0 +1,121 @@
+"""What holds for every registered variant, and the knobs one by one."""
+
+import copy
+
+import pytest
+import torch
+
+from cnnviz import registry
+from cnnviz.architectures import build, list_variants
+from cnnviz.errors import CnnvizError
+from tests.architectures.counting import count
+
+ALL = [variant.name for variant in list_variants()]
+SMALL = [variant.name for variant in list_variants() if variant.input_size[1] == 32]
+
+
+def build_on_meta(name, *args, **knobs):
+    with torch.device("meta"):
+        return build(name, *args, **knobs)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_answers_for_any_number_of_classes(name):
+    variant = registry.get(name)
+    images = torch.empty(2, *variant.input_size, device="meta")
+    for classes in (None, 1, 7):
+        network = copy.deepcopy(build_on_meta(name, classes)).eval()
+        assert network(images).shape == (2, classes or variant.num_classes)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_documents_itself(name):
+    variant = registry.get(name)
+    assert variant.summary.endswith(".")
+    assert variant.title
+    if variant.edition == "cifar":
+        assert name.endswith("_cifar")
+        assert variant.input_size == (3, 32, 32)
+        assert variant.changes
+        assert variant.num_classes == 10
+    assert all(change.what and change.why for change in variant.changes)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_learns_from_real_images(name):
+    """A step of training changes every trainable weight's gradient from nothing to finite."""
+    torch.manual_seed(0)
+    variant = registry.get(name)
+    network = build(name)
+    images = torch.randn(4, *variant.input_size)
+    logits = network(images)
+    torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
+    assert logits.shape == (4, variant.num_classes)
+    for parameter in network.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "knob", [(v.name, knob) for v in list_variants() for knob in v.knobs], ids=lambda k: str(k[0])
+)
+def test_every_knob_builds_at_its_ends(knob):
+    name, knob = knob
+    for value in knob.choices or ((knob.low, knob.high) if knob.low else (True, False)):
+        network = build_on_meta(name, **{knob.name: value}).eval()
+        size = registry.get(name).input_for(**{knob.name: value})
+        images = torch.empty(1, *size, device="meta")
+        assert network(images).shape == (1, registry.get(name).num_classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "reason"),
+    [
+        ("mobilenet_v1", {"width": 0}, "width must lie between 0.125 and 1, not 0"),
+        ("mobilenet_v1", {"width": float("nan")}, "width must be a number, not nan"),
+        ("mobilenet_v1", {"resolution": 100}, "resolution must be one of 128, 160, 192, 224"),
+        ("alexnet_2012", {"groups": 3}, "groups must be one of 1, 2, not 3"),
+        ("alexnet_2012", {"lrn": "maybe"}, "lrn must be true or false"),
+        ("resnet18", {"shortcut": "D"}, "shortcut must be one of A, B, C, not D"),
+        ("resnet18", {"width": 2}, "resnet18 has no knob 'width'; its knobs: shortcut"),
+    ],
+)
+def test_impossible_knobs_are_refused_with_the_reason(name, knobs, reason):
+    with pytest.raises(CnnvizError, match=reason):
+        build(name, **knobs)
+
+
+def test_families_follow_the_road():
+    assert [family.name for family in registry.list_architectures()] == [
+        *("lenet", "alexnet", "zfnet", "vgg", "googlenet", "resnet", "mobilenet", "convnext")
+    ]
+    assert [family.year for family in registry.list_architectures()] == [
+        *(1998, 2012, 2013, 2014, 2014, 2015, 2017, 2022)
+    ]
+
+
+@pytest.mark.parametrize("family", registry.list_architectures(), ids=lambda f: f.name)
+def test_families_cite_their_papers(family):
+    assert str(family.year) in family.citation + family.url or family.year in (2013, 2014, 2015)
+    assert family.url.startswith("https://")
+    assert family.idea.count(". ") == 1, "the idea takes two sentences"
+    assert family.changed
+    assert len(family.motto.split()) <= 9
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn_cifar", "googlenet_cifar", "alexnet_cifar"])
+def test_half_the_width_takes_about_a_quarter_of_the_work(name):
+    assert count(name, width=0.5)[1] / count(name)[1] == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_slim_googlenet_is_a_quarter_as_wide():
+    assert count("googlenet_slim_cifar") == count("googlenet_cifar", width=0.25)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_2014"])
+def test_auxiliary_heads_answer_while_training_only(name):
+    network = build_on_meta(name, 5, aux=True)
+    images = torch.empty(2, 3, 224, 224, device="meta")
+    logits, aux2, aux1 = network.train()(images)
+    assert logits.shape == aux2.shape == aux1.shape == (2, 5)
+    assert network.eval()(images).shape == (2, 5)

@@ -1,0 +1,48 @@
+import pandas as pd
+import pytest
+
+from cnnviz.charts import costs
+
+
+@pytest.fixture
+def frame():
+    rows = [
+        ("conv1", "conv2d", "conv", 100, 9000),
+        ("relu", "relu", "activation", 0, 0),
+        ("block.conv2", "conv2d", "conv", 300, 900),
+        ("fc", "linear", "linear", 600, 100),
+    ]
+    frame = pd.DataFrame(rows, columns=["path", "op", "kind", "params", "macs"])
+    frame["macs"] = frame["macs"].astype("Int64")
+    frame["output_shape"] = "8×4×4"
+    frame["params_share"] = frame["params"] / 1000
+    frame["macs_share"] = frame["macs"].astype("Float64") / 10_000
+    return frame
+
+
+def test_bars_hold_the_shares_of_costly_layers(frame):
+    figure = costs.cost_bars(frame, "params")
+    bars = {path[0]: y for trace in figure.data for path, y in zip(trace.customdata, trace.y)}
+    assert bars == {"conv1": 10, "block.conv2": 30, "fc": 60}
+    assert figure.layout.yaxis.ticksuffix == " %"
+    assert figure.layout.xaxis.title.text
+
+
+def test_colours_follow_the_background(frame):
+    colours = [costs.cost_bars(frame, "macs", dark).data[0].marker.color for dark in (0, 1)]
+    assert colours[0] != colours[1]
+
+
+def test_the_sentence_names_the_layers_that_make_half(frame):
+    assert costs.cost_sentence(frame, "params") == "fc alone holds 60 % of the parameters"
+    assert costs.cost_sentence(frame, "macs") == "conv1 alone holds 90 % of the multiplications"
+    frame["params_share"] = [0.4, 0, 0.3, 0.3]
+    assert costs.cost_sentence(frame, "params") == "2 of 3 layers hold 70 % of the parameters"
+
+
+def test_unknown_macs_and_empty_networks(frame):
+    frame["macs"] = frame["macs"].mask(frame["path"] == "fc")
+    frame["macs_share"] = frame["macs"].astype("Float64") / 9900
+    assert len(costs.cost_bars(frame, "macs").data) == 2
+    frame[["params", "params_share"]] = 0
+    assert costs.cost_sentence(frame, "params") == "No layer has parameters"

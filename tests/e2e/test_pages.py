@@ -1,0 +1,72 @@
+"""Every page in a real Chromium: deep links, no faults, accessible, wide and narrow."""
+
+import pytest
+
+from cnnviz.ui.links import PAGES
+from tests.e2e.conftest import running_server, screenshot, serious_violations, settled
+
+
+def test_a_deep_link_on_a_fresh_server_has_the_shell(start_server, visit):
+    with start_server() as url:
+        page = visit(f"{url}/explore?variant=resnet20_cifar")
+        assert page.get_by_role("link", name="Train").is_visible()
+        assert page.get_by_role("heading", name="ResNet-20 for CIFAR-10").is_visible()
+        assert page.title() == "Explore"
+
+
+def test_the_app_starts_from_another_folder(tmp_path, visit):
+    with running_server(tmp_path, cwd=tmp_path) as url:
+        page = visit(url)
+        assert page.get_by_role("heading", name="From LeNet to ConvNeXt").is_visible()
+        background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+        assert page.evaluate(background) == "rgb(252, 252, 251)"  # our settings are read
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_page_is_clean(server, visit, name, width, dark):
+    page = visit(server if name == "home" else f"{server}/{name}", width=width, dark=dark)
+    assert page.locator("h1").count() == 1
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert serious_violations(page) == []
+    screenshot(page, f"{name}-{width}-{'dark' if dark else 'light'}")
+
+
+def test_a_walk_through_all_pages(server, visit):
+    page = visit(server)
+    for title in PAGES.values():
+        page.get_by_test_id("stTopNavLinkContainer").get_by_role("link", name=title).click()
+        page.wait_for_function(f"document.title === {title!r}")
+        settled(page)
+        assert page.locator("h1").count() == 1
+
+
+def test_the_road_leads_into_explore_and_back(server, visit):
+    page = visit(server)
+    page.get_by_role("link", name="ResNet", exact=True).click()
+    page.wait_for_url("**/explore?variant=resnet18")
+    settled(page)
+    assert page.get_by_role("heading", name="ResNet-18", exact=True).is_visible()
+    page.go_back()
+    page.wait_for_function("document.title === 'Home'")
+
+
+def test_a_pick_is_in_the_url_and_survives_a_reload(server, visit):
+    page = visit(f"{server}/explore?variant=lenet5")
+    page.get_by_role("combobox", name="Variant").click()
+    page.get_by_role("option", name="LeNet, modern").click()
+    page.wait_for_url("**/explore?variant=lenet_modern")
+    page.reload()
+    settled(page)
+    assert page.get_by_role("heading", name="LeNet, modern").is_visible()
+
+
+def test_every_chart_is_described(server, visit):
+    page = visit(f"{server}/explore?variant=resnet20_cifar")
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    charts = page.locator("[data-testid=stPlotlyChart]")
+    assert charts.count() == 2
+    for label in ("parameters", "multiplications"):
+        assert page.get_by_label(label).count() >= 1

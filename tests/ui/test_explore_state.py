@@ -1,0 +1,49 @@
+import pytest
+
+from cnnviz import registry
+from cnnviz.ui.explore_state import Selection, from_query
+
+
+def test_a_query_survives_the_way_there_and_back():
+    query = {"variant": "resnet50", "shortcut": "C", "input": "3x160x192", "classes": "10"}
+    selection, problems = from_query(query)
+    assert problems == []
+    assert selection.arguments == ("resnet50", (("shortcut", "C"),), (3, 160, 192), 10)
+    assert selection.to_query() == query
+
+
+def test_defaults_stay_out_of_the_url():
+    assert Selection(registry.get("resnet50")).to_query() == {"variant": "resnet50"}
+
+
+def test_a_family_opens_its_first_variant():
+    selection, problems = from_query({"family": "resnet"})
+    assert selection.variant.architecture == "resnet"
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"variant": "resnet_20"}, "did you mean"),
+        ({"family": "resmet"}, "did you mean 'resnet'"),
+        ({"variant": "resnet50", "shortcut": "D"}, "must be one of A, B, C"),
+        ({"variant": "resnet50", "input": "1x224x224"}, "3 channels"),
+        ({"variant": "resnet50", "input": "3x0x224"}, "input must look like"),
+        ({"variant": "resnet50", "input": "huge"}, "input must look like"),
+        ({"variant": "resnet50", "input": "3x9999x9999"}, "sides from 1 to 1024"),
+        ({"variant": "resnet50", "classes": "-1"}, "classes must be"),
+        ({"variant": "resnet50", "classes": "²"}, "classes must be"),
+        ({"variant": "resnet50", "classes": "9" * 40}, "classes must be"),
+    ],
+)
+def test_what_cannot_be_is_named_and_left_at_its_default(query, words):
+    selection, problems = from_query(query)
+    assert len(problems) == 1
+    assert words in problems[0]
+    assert set(selection.to_query()) == {"variant"}
+
+
+def test_a_side_may_be_given_without_channels():
+    selection, _ = from_query({"variant": "lenet5", "input": "48x40"})
+    assert selection.input_size == (1, 48, 40)
