@@ -20,7 +20,10 @@ except CnnvizError as error:
     st.stop()
 
 explore_panels.headline(trace)
+st.space("small")
 explore_panels.where(caches.layer_frame(*selection.arguments))
+st.space("small")
 explore_panels.table(selection)
+st.space("small")
 explore_panels.changes(selection.variant)
 explore_panels.code(selection)

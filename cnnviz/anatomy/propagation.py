@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
+from operator import methodcaller
 
 import torch
 
@@ -156,14 +156,17 @@ def _interpolate(operation: Operation, field: Field) -> Field:
 def _pixel_shuffle(operation: Operation, field: Field) -> Field:
     for dimension in (-2, -1):
         before, after = operation.input.shape[dimension], operation.output.shape[dimension]
-        field = _adapt(field, dimension, before, after) if after > 1 else field
+        if after > before:
+            field = _nearest(field, dimension, Fraction(after, before))
+        else:
+            field = _slide(field, dimension, before // after, before // after, 0)
     return field
 
 
 def _pad(operation: Operation, field: Field) -> Field:
     amounts = operation.arguments["pad"]
     for number, before in enumerate(amounts[::2], start=1):
-        field = _change(field, -number, partial(Window.shift, positions=-int(before)))
+        field = _change(field, -number, methodcaller("shift", -int(before)))
     return field
 
 
@@ -253,15 +256,14 @@ def _product(operation: Operation, states: States, known: Sequence[Field]) -> Fi
 def _slide(
     field: Field, dimension: int, kernel: int, stride: int, padding: int, dilation: int = 1
 ) -> Field:
-    sizes = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    return _change(field, dimension, partial(Window.slide, **sizes))
+    change = methodcaller("slide", kernel, stride, padding, dilation)
+    return _change(field, dimension, change)
 
 
 def _resample(
     field: Field, dimension: int, before: Fraction, after: Fraction, scale: Fraction
 ) -> Field:
-    steps = {"before": before, "after": after, "scale": scale}
-    return _change(field, dimension, partial(Window.resample, **steps))
+    return _change(field, dimension, methodcaller("resample", before, after, scale))
 
 
 def _change(field: Field, dimension: int, change: Callable[[Window], Window]) -> Field:

@@ -27,20 +27,20 @@ def costly_layers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
-    """Say where `cost` sits, in one sentence: the fewest layers that make up half of it."""
+    """Say where `cost` sits: in one layer, in one stage, or in the fewest layers that hold half."""
     shares = frame[f"{cost}_share"].fillna(0).astype(float)
     if shares.sum() == 0:
         return f"No layer has {_NOUN[cost]}"
     ordered = shares.sort_values(ascending=False)
+    stages = shares.groupby(frame["path"].str.split(".").str[0]).sum()
     needed = int((ordered.cumsum() < 0.5).sum()) + 1
     held = ordered.iloc[:needed].sum()
     amount = f"{held * 100:.0f} % of the {_NOUN[cost]}"
     if needed == 1:
         return f"{frame['path'][ordered.index[0]]} alone holds {amount}"
-    weighted = int((frame[cost].fillna(0) > 0).sum())
-    stages = frame.loc[ordered.index[:needed], "path"].str.split(".").str[0].unique()
-    place = f", all in {stages[0]}" if len(stages) == 1 else ""
-    return f"{needed} of {weighted} layers hold {amount}{place}"
+    if 0.3 <= stages.max() <= 0.9:
+        return f"{stages.idxmax()} holds {stages.max() * 100:.0f} % of the {_NOUN[cost]}"
+    return f"{needed} of {int((shares > 0).sum())} layers hold {amount}"
 
 
 def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
@@ -54,7 +54,7 @@ def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
     figure = go.Figure()
     for kind, (label, colour) in _KINDS.items():
         chosen = rows[kinds == kind]
-        if chosen.empty:
+        if not chosen[cost].fillna(0).any():
             continue
         exact = [f"{int(value):,}" for value in chosen[cost].fillna(0)]
         figure.add_bar(

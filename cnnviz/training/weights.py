@@ -58,9 +58,18 @@ def stored_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def to_bytes(state: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """Return `state` and `metadata` as the bytes of a safetensors file."""
+    """Return `state` and `metadata` as the bytes of a safetensors file, the same ones each time.
+
+    The library writes the metadata in an order of chance; sorted, equal weights make equal files
+    and so equal checksums.
+    """
     data: bytes = safetensors.torch.save(state, {"format": "pt", **metadata})
-    return data
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    sorted_header = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    # The form asks that the tensors begin at a multiple of eight bytes.
+    padded = sorted_header.ljust(-(-len(sorted_header) // 8) * 8)
+    return len(padded).to_bytes(8, "little") + padded + data[8 + length :]
 
 
 def from_bytes(data: bytes, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +18,9 @@ from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si, size
 from cnnviz.ui.glyphs import glyph
 from cnnviz.ui.panels import Fact
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 _EDITION = {"paper": "as published", "cifar": "for 32 × 32 pictures"}
 
@@ -36,14 +40,15 @@ def portrait(variant: Variant) -> None:
 
 def headline(trace: Trace) -> None:
     """Write the numbers that matter."""
-    weighted = sum(layer.kind in ("conv", "linear") for layer in trace.layers)
+    kinds = Counter(layer.kind for layer in trace.layers)
+    weighted = f"{kinds['conv']} convolutions, {kinds['linear']} fully connected"
     unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
     side = max(trace.input_size[1:])
     field = trace.receptive_field
     training = trace.training_bytes
     panels.facts(
         [
-            Fact("Parameters", si(trace.params), f"in {weighted} layers", count(trace.params)),
+            Fact("Parameters", si(trace.params), weighted, count(trace.params)),
             Fact(
                 "Multiply–accumulates",
                 si(trace.macs, "MACs"),
@@ -107,9 +112,11 @@ def table(selection: Selection) -> None:
     if shown.empty:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
+    columns = _columns(frame)
     st.dataframe(
-        shown[list(_COLUMNS)],
-        column_config=_column_config(frame),
+        shown,
+        column_order=list(columns),
+        column_config=columns,
         hide_index=True,
         height=min(38 + 35 * len(shown), 560),
         key="explore_table",
@@ -118,47 +125,35 @@ def table(selection: Selection) -> None:
     st.caption(f"{len(shown)} of {len(frame)} operators, in order of execution.")
 
 
-_COLUMNS = (
-    "path",
-    "op",
-    "output_shape",
-    "params",
-    "params_share",
-    "macs",
-    "macs_share",
-    "output_bytes",
-    "receptive_field",
-    "jump",
-    "note",
-)
+def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
+    """Return the columns shown, in their order, with title, width in pixels and explanation."""
+    columns = st.column_config
 
+    def number(title: str, width: int, explained: str) -> ColumnConfig:
+        return columns.NumberColumn(title, format="localized", width=width, help=explained)
 
-def _column_config(frame: pd.DataFrame) -> dict[str, Any]:
-    def share(label: str, name: str) -> Any:  # noqa: ANN401 - Streamlit keeps the type of a column to itself
+    def share(title: str, name: str) -> ColumnConfig:
         highest = float(frame[name].fillna(0).max()) or 1.0
-        return st.column_config.ProgressColumn(
-            label, format="percent", min_value=0, max_value=highest, width="small"
+        return columns.ProgressColumn(
+            title, format="percent", width=105, min_value=0, max_value=highest
         )
 
-    def number(label: str, explained: str) -> Any:  # noqa: ANN401 - Streamlit keeps the type of a column to itself
-        return st.column_config.NumberColumn(label, format="localized", help=explained)
-
     return {
-        "path": st.column_config.TextColumn("Layer", pinned=True),
-        "op": "Operator",
-        "output_shape": st.column_config.TextColumn(
-            "Output", help="Channels × height × width, for one image"
+        "path": columns.TextColumn("Layer", width=180, pinned=True),
+        "op": columns.TextColumn("Operator", width=105),
+        "output_shape": columns.TextColumn(
+            "Output", width=105, help="Channels × height × width, for one image"
         ),
-        "params": number("Parameters", "Weights and biases that this operator is the first to use"),
+        "params": number("Parameters", 100, "Those that this operator is the first to use"),
         "params_share": share("of all", "params_share"),
-        "macs": number("MACs", "Multiply–accumulates; twice as many FLOPs. Empty: not known"),
-        "macs_share": share("of all ", "macs_share"),
-        "output_bytes": number("Bytes", "Memory of the output; 0 where it is written in place"),
+        "macs": number("MACs", 115, "Multiply–accumulates; twice as many FLOPs. Empty: not known"),
+        "macs_share": share("of all MACs", "macs_share"),
+        "output_bytes": number("Bytes", 95, "Memory of the output; 0 where written in place"),
         "receptive_field": number(
-            "Sees", "Receptive field: side, in input pixels, of what one output position sees"
+            "Sees", 60, "Receptive field: side, in input pixels, of what one output position sees"
         ),
-        "jump": number("Jump", "Distance, in input pixels, between neighbouring positions"),
-        "note": st.column_config.TextColumn("Remark", help="Why there is no receptive field"),
+        "jump": number("Jump", 60, "Distance in input pixels between neighbouring positions"),
+        "note": columns.TextColumn("Remark", width=100, help="Why there is no receptive field"),
     }
 
 
@@ -199,5 +194,4 @@ def code(selection: Selection) -> None:
     source = caches.source(name, knobs)
     st.header("The code", anchor=False)
     st.caption(f"{source.place}, from line {source.line}")
-    with st.container(height=480):
-        st.code(source.text, language="python", line_numbers=False)
+    st.code(source.text, language="python", height=480)

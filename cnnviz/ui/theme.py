@@ -66,7 +66,8 @@ _RULES = """
 .glyph .strong { stroke-width: 2.4; }
 .glyph .dashed { stroke-dasharray: 4 3; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
-  gap: 1.4rem 1.5rem; margin: .4rem 0 0; border-top: 1px solid var(--line); padding-top: 1.2rem; }
+  gap: 1.4rem 1.5rem; margin: .4rem 0 0;
+  border-top: 1px solid var(--line); padding: 1.2rem 0 0 !important; }
 .facts dt { font-size: .85rem; color: var(--muted); margin: 0; }
 .facts dd { margin: .1rem 0 0; font-size: 1.6rem; line-height: 1.25; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
@@ -76,9 +77,9 @@ _RULES = """
 .portrait .glyph { flex: 0 0 150px; max-width: 150px; margin-top: .5rem; }
 .portrait h2 { padding: 0; margin: 0 0 .3rem; }
 .portrait p { max-width: 46rem; margin: 0 0 .5rem; }
-.changes { margin: 0; }
+.changes { margin: 0; padding: 0 !important; }
 .changes dt { font-weight: 600; margin: 0; }
-.changes dd { color: var(--muted); margin: .1rem 0 .9rem; }
+.changes dd { color: var(--muted); margin: .1rem 0 .9rem; padding: 0; }
 @media (max-width: 640px) {
   .portrait { flex-direction: column; gap: .8rem; }
   .portrait .glyph { flex-basis: auto; width: 120px; }

@@ -36,8 +36,15 @@ def test_colours_follow_the_background(frame):
 def test_the_sentence_names_the_layers_that_make_half(frame):
     assert costs.cost_sentence(frame, "params") == "fc alone holds 60 % of the parameters"
     assert costs.cost_sentence(frame, "macs") == "conv1 alone holds 90 % of the multiplications"
-    frame["params_share"] = [0.4, 0, 0.3, 0.3]
-    assert costs.cost_sentence(frame, "params") == "2 of 3 layers hold 70 % of the parameters"
+    frame["path"] = ["conv1", "relu", "conv2", "fc"]
+    frame["params_share"] = [0.26, 0, 0.25, 0.24]
+    assert costs.cost_sentence(frame, "params") == "2 of 3 layers hold 51 % of the parameters"
+
+
+def test_the_sentence_names_the_stage_that_holds_most(frame):
+    frame["path"] = ["stem.conv", "stem.relu", "block.conv", "block.fc"]
+    frame["params_share"] = [0.3, 0, 0.3, 0.4]
+    assert costs.cost_sentence(frame, "params") == "block holds 70 % of the parameters"
 
 
 def test_unknown_macs_and_empty_networks(frame):

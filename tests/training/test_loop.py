@@ -51,7 +51,7 @@ def digits():
 
 def small(**changes):
     settings = {"epochs": 2, "batch_size": 128, "holdout": 100, "precision": "fp32"} | changes
-    return default_recipe("lenet_modern" if "ema" in changes else "lenet5", "digits", **settings)
+    return default_recipe("lenet5", "digits", **settings)
 
 
 def trained(recipe, digits, stop_at=()):
