@@ -17,7 +17,7 @@ test: $(VENV)/installed-dev
 
 check: $(VENV)/installed-dev
 	@$(PY) -m ruff check --quiet .
-	@$(PY) -m ruff format --quiet --check .
+	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-logo
 

@@ -74,6 +74,9 @@ def survey_models() -> Survey:
         except CnnvizError as error:
             problems[folder.name] = str(error)
     published = scan_checkpoints(checkpoints_dir())
+    # A run that was published would answer twice, with the very same weights.
+    known = {checkpoint.card.sha256 for checkpoint in published.checkpoints}
+    models = {name: item for name, item in models.items() if item.card.sha256 not in known}
     models |= {checkpoint.name: checkpoint for checkpoint in published.checkpoints}
     problems |= published.problems
     return Survey(models, problems)

@@ -1,7 +1,8 @@
 """What each operator costs: multiply–accumulates, bias additions and other arithmetic.
 
 MACs are those of contractions only: convolutions, linear layers and matrix products, without
-biases, as in the tables of most papers. Everything else is counted apart as `other_ops`, for each
+biases, as in the tables of most papers; a bilinear layer takes one for each weight and output
+position. Everything else is counted apart as `other_ops`, for each
 output element unless said otherwise: 1 for an element-wise operator or activation; the window's
 size for a pool (the input's elements for an adaptive pool or a mean); 2 for a batch norm in
 inference (scale and shift); 5 for layer, group and instance norms (sum, centre, square, sum,
@@ -100,7 +101,7 @@ def _other_ops(operation: Operation, kind: str) -> int:
     return elements if kind in ("activation", "elementwise") or op == "interpolate" else 0
 
 
-class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class AtenCounter(TorchDispatchMode):
     """Counts the contractions among the ATen operators that run in its context.
 
     `macs` is None once an operator ran of which nothing is known. A dispatch mode belongs to its

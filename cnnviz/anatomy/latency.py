@@ -29,6 +29,7 @@ def measure_latency(model: nn.Module, input_size: Sequence[int], repeats: int = 
 
     Raises:
         CnnvizError: if `input_size` or `repeats` is not usable, or the weights are on "meta".
+
     """
     size = check_input_size(input_size)
     if repeats < 1:

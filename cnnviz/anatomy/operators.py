@@ -44,7 +44,7 @@ _KINDS = {
     "erf reciprocal clamp clamp_ clamp_min clamp_max clip maximum minimum where masked_fill "
     "masked_fill_ fill_ zero_ round floor ceil sign lerp addcmul addcdiv eq ne lt gt le ge "
     "logical_not logical_and logical_or bitwise_not and or xor subtract multiply divide rsub "
-    "true_divide tril triu negative softmax_ sigmoid_",
+    "true_divide tril triu negative _weight_norm",
     "matmul": "matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv einsum tensordot "
     "chain_matmul multi_dot scaled_dot_product_attention multi_head_attention_forward",
     "other": "interpolate upsample embedding one_hot argmax argmin max min topk sort cumsum norm "
@@ -53,7 +53,7 @@ _KINDS = {
 KIND = {op: kind for kind, ops in _KINDS.items() for op in words(ops)}
 
 COMPOSITE = words(
-    "bilinear einsum tensordot chain_matmul multi_dot inner scaled_dot_product_attention "
+    "einsum tensordot chain_matmul multi_dot inner scaled_dot_product_attention "
     "multi_head_attention_forward lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell "
     "rnn_relu_cell"
 )
@@ -67,6 +67,7 @@ _SIGNATURES: dict[str, Sequence[str]] = {
         *("output_padding", "groups", "dilation"),
     ),
     "linear": ("input", "weight", "bias"),
+    "bilinear": ("input", "other", "weight", "bias"),
     "max_pool": (*_POOL, "dilation", "ceil_mode", "return_indices"),
     "avg_pool": (*_POOL, "ceil_mode", "count_include_pad", "divisor_override"),
     "lp_pool": ("input", "norm_type", "kernel_size", "stride", "ceil_mode"),
@@ -212,8 +213,8 @@ class Operation:
                 result[name] = tuple(value)
             elif isinstance(value, (int, float, str)):
                 result[name] = value
-        if kind == "conv" and isinstance(result.get("stride"), int):
-            for name in ("stride", "padding", "dilation"):
+        if "kernel_size" in result:  # one number stands for all dimensions
+            for name in ("kernel_size", "stride", "padding", "dilation"):
                 if isinstance(result.get(name), int):
                     result[name] = (result[name],) * self.dimensions
         return result

@@ -37,7 +37,8 @@ _SAME = words(
 _REDUCTIONS = words("mean sum amax amin std var max min argmax argmin norm")
 _MIXES_ALL = words(
     "scaled_dot_product_attention multi_head_attention_forward bilinear lstm gru rnn_tanh "
-    "rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+    "rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell tensordot chain_matmul multi_dot "
+    "inner addbmm dot vdot einsum"
 )
 
 
@@ -49,6 +50,20 @@ def propagate(
     known = [state for state in map(states, read) if state is not None]
     if not known:
         return [None] * len(outputs)
+    try:
+        return _apply(operation, outputs, states, read, known)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        # The arguments come in a form that the rule does not know, such as named dimensions.
+        return [_everywhere(known, output, UNKNOWN) for output in outputs]
+
+
+def _apply(
+    operation: Operation,
+    outputs: Sequence[torch.Tensor],
+    states: States,
+    read: Sequence[torch.Tensor],
+    known: Sequence[Field],
+) -> list[Field | None]:
     op = operation.op
     if op in shape_rules.SPLITS:
         state = states(operation.input)
@@ -58,6 +73,8 @@ def propagate(
         return [_join(operation, read, states)]
     if op in ("setitem", "copy_"):
         return [_overwrite(operation, states)]
+    if op == "einsum" and len(known) == 1:
+        return [_einsum(operation, read, states)]
     if op in _PRODUCTS:
         return [_product(operation, states, known)]
     state, rule = states(operation.input), RULES.get(op)
@@ -264,6 +281,18 @@ def _resample(
     field: Field, dimension: int, before: Fraction, after: Fraction, scale: Fraction
 ) -> Field:
     return _change(field, dimension, methodcaller("resample", before, after, scale))
+
+
+def _einsum(operation: Operation, read: Sequence[torch.Tensor], states: States) -> Field | None:
+    """Sum over letters: a letter that stays keeps its axis, one that is summed over loses it."""
+    operands, result = str(operation.arguments["input"]).replace(" ", "").split("->")
+    letters, field = next(
+        (names, state)
+        for names, state in zip(operands.split(","), map(states, read), strict=True)
+        if state is not None
+    )
+    axes = dict(zip(letters, field.axes, strict=True))
+    return field.arrange([axes.get(letter) for letter in result])
 
 
 def _change(field: Field, dimension: int, change: Callable[[Window], Window]) -> Field:

@@ -47,6 +47,7 @@ def second_opinion(model: nn.Module, input_size: Sequence[int]) -> list[Opinion]
 
     Raises:
         CnnvizError: as `trace`.
+
     """
     own = trace(model, input_size)
     copy = real_clone(model).eval()
@@ -89,8 +90,10 @@ def _why_torchinfo(params: int, macs: int, own: Trace) -> str:
             reasons.append("takes a linear layer for one position, however many it works on")
         if any(layer.op.startswith("conv_transpose") for layer in layers):
             reasons.append("counts a transposed convolution by its output positions")
-        if any(layer.kind in ("conv", "linear", "matmul") and _functional(layer.path, layer.module)
-               for layer in layers):
+        if any(
+            layer.kind in ("conv", "linear", "matmul") and _functional(layer.path, layer.module)
+            for layer in layers
+        ):
             reasons.append("sees modules only, so functional operators are missing")
     return _sentence(reasons)
 

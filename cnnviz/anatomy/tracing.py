@@ -47,6 +47,7 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
     if not isinstance(model, nn.Module):
         raise CnnvizError(f"trace needs a torch.nn.Module, not a {type(model).__name__}.")
     size = check_input_size(input_size)
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     with torch.inference_mode(False):
         twin = meta_clone(model)
         try:

@@ -66,7 +66,8 @@ class MobileNetV1(nn.Module):
     """MobileNet of 28 layers: (N, 3, H, W) -> (N, classes), H and W multiples of 32 at best.
 
     `width` is the paper's α, which thins every layer (section 3.3), `full` swaps each separable
-    pair for an ordinary convolution, `stem_stride` is 2 in the paper.
+    pair for an ordinary convolution, `stem_stride` is 2 in the paper. Weights start as torch draws
+    them: the larger He weights slow short trainings down, behind so many normalisations.
     """
 
     def __init__(
@@ -87,11 +88,6 @@ class MobileNetV1(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                # fan-out of one group: a depthwise filter has nine inputs and nine outputs
-                fan_out = module.out_channels * module.kernel_size[0] ** 2 // module.groups
-                nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""

@@ -42,12 +42,19 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
             textposition="top center",
             textfont={"color": TEXT.on(dark), "size": 13},
             cliponaxis=False,
-            marker={"size": 13, "color": colour, "symbol": FAMILY_SYMBOLS.get(str(family), "circle"),
-                    "line": {"width": 1.5, "color": TEXT.on(dark)}},
+            marker={
+                "size": 13,
+                "color": colour,
+                "symbol": FAMILY_SYMBOLS.get(str(family), "circle"),
+                "line": {"width": 1.5, "color": TEXT.on(dark)},
+            },
             error_y={
-                "array": [margin(a, n) for a, n in zip(rows["accuracy"], rows["test_images"],
-                                                       strict=True)],
-                "color": MUTED.on(dark), "thickness": 1, "width": 4,
+                "array": [
+                    margin(a, n) for a, n in zip(rows["accuracy"], rows["test_images"], strict=True)
+                ],
+                "color": MUTED.on(dark),
+                "thickness": 1,
+                "width": 4,
             },
             customdata=rows[["model"]],
             hovertemplate=f"%{{text}}<br>%{{y:.2%}} right<br>%{{x:,.4~s}} {unit}"
@@ -76,7 +83,8 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
 
     `frame` has an index of titles and a column for each class.
     """
-    low, high = ("#1d2a3a", "#8ab8f5") if dark else ("#eef3f9", "#3b70b5")
+    # Ends that the text's colour can be read on.
+    low, high = ("#1d2a3a", "#3d6ea8") if dark else ("#f3f2ee", "#93b5df")
     figure = go.Figure(
         go.Heatmap(
             z=frame.to_numpy(),
@@ -84,6 +92,7 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
             y=list(frame.index),
             text=[[f"{value:.0%}" for value in row] for row in frame.to_numpy()],
             texttemplate="%{text}",
+            textfont={"color": TEXT.on(dark)},
             colorscale=[[0, low], [1, high]],
             zmin=0,
             zmax=1,
@@ -101,10 +110,11 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
 
 def sentence(frame: pd.DataFrame, dataset: str) -> str:
     """What the comparison shows, as a title: the best network, and the cheapest beside it."""
-    best = frame.loc[frame["accuracy"].idxmax()]
-    small = frame.loc[frame["params"].idxmin()]
-    text = f"{best['title']} is right on {best['accuracy']:.1%} of the {dataset} test images"
+    best = frame.iloc[int(frame["accuracy"].argmax())]
+    small = frame.iloc[int(frame["params"].argmin())]
+    text = f"{best['title']} gets {best['accuracy'] * 100:.1f} % of the {dataset} test images right"
     if small["model"] == best["model"]:
         return text
     ratio = best["params"] / small["params"]
-    return f"{text}; {small['title']}, {ratio:.3g} × smaller, on {small['accuracy']:.1%}"
+    share = f"{small['accuracy'] * 100:.1f} %"
+    return f"{text}; {small['title']}, {ratio:.2g} × smaller, {share}"

@@ -50,7 +50,8 @@ def accuracy_curve(epochs: Records, total: int, dark: bool) -> go.Figure:
     _add_epochs(figure, epochs, "val_accuracy", "held out", dark, held=True, form=".1%")
     styled(figure, dark)
     figure.update_xaxes(title="epoch", range=[0, total])
-    figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1])
+    figure.update_layout(showlegend=True)
+    figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1.02], dtick=0.2)
     return figure
 
 
@@ -66,8 +67,11 @@ def _add_epochs(
         y=[y for _, y in points],
         name=name,
         mode="lines+markers" if len(points) <= 60 else "lines",
-        line={"color": (ACCENT if held else TEXT).on(dark), "width": 2,
-              "dash": "solid" if held else "dot"},
+        line={
+            "color": (ACCENT if held else TEXT).on(dark),
+            "width": 2,
+            "dash": "solid" if held else "dot",
+        },
         marker={"size": 6, "symbol": "circle" if held else "circle-open"},
         hovertemplate=f"epoch %{{x}}<br>{name} %{{y:{form}}}<extra></extra>",
     )
@@ -81,7 +85,7 @@ def _binned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in bins]
 
 
-def sentence(epochs: Records, total: int) -> tuple[str, str]:
+def sentence(epochs: Records) -> tuple[str, str]:
     """What the two charts show so far, as titles: of the accuracy's and of the loss's."""
     if not epochs:
         return "Accuracy appears after the first epoch", "The loss, batch by batch"
@@ -90,8 +94,7 @@ def sentence(epochs: Records, total: int) -> tuple[str, str]:
     where = "held-out" if held is not None else "training"
     accuracy = last["train_accuracy"] if held is None else held
     loss = last["train_loss"] if last.get("val_loss") is None else last["val_loss"]
-    when = f"After {last['epoch']} of {total} epochs"
     return (
-        f"{when} {accuracy:.1%} of the {where} images are right",
-        f"{when} the {where} loss is {loss:.3f}",
+        f"{accuracy * 100:.1f} % of {where} images right after epoch {last['epoch']}",
+        f"{where.capitalize()} loss {loss:.3f} after epoch {last['epoch']}",
     )

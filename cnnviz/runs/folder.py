@@ -26,7 +26,7 @@ LAST, STOP, LOCK = "last.pt", "stop", "lock"
 
 #: A live trainer reports at least this often (seconds); one slower than this is "stalled".
 STALLED_AFTER = 60.0
-#: Between making a run's folder and starting its process pass milliseconds, never this many seconds.
+#: Between making a run's folder and starting its process pass milliseconds, not so many seconds.
 STARTING_GRACE = 10.0
 
 Recorded = Literal["starting", "running", "stopped", "failed", "done"]

@@ -20,6 +20,7 @@ from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import get
 from cnnviz.runs.folder import LAST, LOCK, METRICS, STOP, Run, Status
+from cnnviz.settings import cpu_threads
 from cnnviz.training import data
 from cnnviz.training.checkpoints import Card, Checkpoint, read_checkpoint, save_checkpoint
 from cnnviz.training.files import atomic_write, sweep_temporaries
@@ -87,8 +88,13 @@ def execute(run: Run, device: str = "auto", listener: Listener | None = None) ->
     with lock:
         started = psutil.Process().create_time()
         status = run.status.model_copy(
-            update={"state": "starting", "pid": os.getpid(), "pid_started": started,
-                    "message": "", "updated": time.time()}
+            update={
+                "state": "starting",
+                "pid": os.getpid(),
+                "pid_started": started,
+                "message": "",
+                "updated": time.time(),
+            }
         )
         run.write_status(status)
         sweep_temporaries(run.path)
@@ -168,25 +174,13 @@ def _prepare(run: Run, device: str) -> tuple[Trainer, str]:
             raise
         chosen, notice = torch.device("cpu"), f"{device} is gone; training goes on on the CPU."
     if chosen.type == "cpu":
-        torch.set_num_threads(training_threads())
+        torch.set_num_threads(cpu_threads())
     trainer = Trainer(run.recipe, data.load(run.recipe.dataset), chosen)
     if (run.path / LAST).exists():
         state = torch.load(run.path / LAST, map_location=chosen, weights_only=True)
         trainer.load_state_dict(state)
     _cut_metrics(run, trainer.step)
     return trainer, notice
-
-
-def training_threads() -> int:
-    """CPU threads of a training run: one core is left to the app and its user.
-
-    Two threads on two busy cores are worse than one: each step waits for the one that was put
-    aside (measured: 20 against 600 images/s for ResNet-20 with one other busy process).
-    """
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return max((psutil.cpu_count(logical=False) or 2) - 1, 1)
 
 
 def _cut_metrics(run: Run, step: int) -> None:

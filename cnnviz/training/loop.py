@@ -82,9 +82,7 @@ def pick_device(wanted: str = "auto") -> torch.device:
     try:
         device = torch.device(wanted)
     except RuntimeError:
-        raise CnnvizError(
-            f"There is no device {wanted!r}: use auto, cpu, cuda:0 or mps."
-        ) from None
+        raise CnnvizError(f"There is no device {wanted!r}: use auto, cpu, cuda:0 or mps.") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise CnnvizError(
             f"{wanted} is not on this machine ({torch.cuda.device_count()} CUDA devices): "
@@ -103,7 +101,8 @@ def device_name(device: torch.device) -> str:
         return str(torch.cuda.get_device_name(device))
     if device.type == "cpu":
         model = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-        return f"{model}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"{model}, {threads} thread{'s' if threads > 1 else ''}"
     return "Apple MPS"
 
 
@@ -134,7 +133,7 @@ class Trainer:
         self.size = variant.input_size[1:]
         torch.manual_seed(recipe.seed)
         model = variant.build(len(data.classes), **recipe.knobs)
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.precision = choose_precision(recipe.precision, model, device)
         self.optimizer = _optimizer(recipe, self.model)
         self.averaged = self._averaged_model() if recipe.ema else None
@@ -234,7 +233,7 @@ class Trainer:
         if self.device.type == "cpu":  # free here; a wait for the device elsewhere
             self._check_finite()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.recipe.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self.optimizer.step()

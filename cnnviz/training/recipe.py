@@ -6,10 +6,13 @@ where the numbers stand.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import torch
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from torch import nn
 
 import cnnviz.architectures  # noqa: F401 - fills the registry
@@ -29,22 +32,24 @@ class Recipe(BaseModel):
     variant: str
     knobs: dict[str, KnobValue] = {}
     dataset: str = "cifar10"
-    epochs: int = Field(30, ge=1, le=10_000)
-    batch_size: int = Field(128, ge=1, le=65_536)
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.1, gt=0, le=100, description="peak learning rate")
+    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training images")
+    batch_size: int = Field(128, ge=1, le=65_536, description="images behind each step")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="SGD with momentum, or AdamW")
+    lr: float = Field(0.1, gt=0, le=100, description="peak learning rate, before the cosine")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, in Nesterov's form")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="not applied to norms and biases")
-    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up before the cosine")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    grad_clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: no limit")
+    warmup_epochs: float = Field(1.0, ge=0, le=1000, description="linear rise to the peak rate")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes"
+    )
+    grad_clip: float = Field(0.0, ge=0, le=1e6, description="largest gradient norm; 0: no limit")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights; 0: none")
-    crop_padding: int = Field(4, ge=0, le=64, description="pixels of the random crop")
+    crop_padding: int = Field(4, ge=0, le=64, description="pixels by which crops are shifted")
     flip: bool = Field(True, description="mirror images at random")
     cutout: int = Field(0, ge=0, le=512, description="side of the erased square; 0: none")
-    holdout: int = Field(0, ge=0, description="training images kept for validation")
-    precision: Precision = "auto"
-    seed: int = Field(0, ge=0, lt=2**31)
+    holdout: int = Field(0, ge=0, le=1_000_000, description="training images kept for validation")
+    precision: Precision = Field("auto", description="auto: bf16 where it pays")
+    seed: int = Field(0, ge=0, lt=2**31, description="the same seed and device repeat a run")
 
     @model_validator(mode="after")
     def _known_names(self) -> Recipe:
@@ -55,6 +60,51 @@ class Recipe(BaseModel):
     def changed(self, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of several types
         """Return the recipe with some fields replaced, checked again."""
         return parse_recipe({**self.model_dump(), **changes})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of the recipe as a form or a command line offers it.
+
+    `kind` is int, float, bool or str; a str has `choices`, a number `low` and `high`.
+    """
+
+    name: str
+    help: str
+    kind: type
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+
+
+def settings() -> list[Setting]:
+    """Return every field that a user may set beside the network and the data set."""
+    return [
+        _setting(name, field)
+        for name, field in Recipe.model_fields.items()
+        if name not in ("variant", "knobs", "dataset")
+    ]
+
+
+def _setting(name: str, field: FieldInfo) -> Setting:
+    text = field.description or ""
+    choices = get_args(field.annotation)
+    if choices:
+        return Setting(name, text, str, choices)
+    kind: Any = field.annotation
+    if kind is bool:
+        return Setting(name, text, bool)
+    bounds = {type(item): item for item in field.metadata}
+    step = 1.0 if kind is int else 1e-6  # how far inside an open bound a number still is
+    low = getattr(bounds.get(Ge), "ge", None)
+    high = getattr(bounds.get(Le), "le", None)
+    return Setting(
+        name,
+        text,
+        kind,
+        low=float(bounds[Gt].gt + step if low is None else low),
+        high=float(bounds[Lt].lt - step if high is None else high),
+    )
 
 
 def parse_recipe(data: dict[str, Any]) -> Recipe:

@@ -21,9 +21,13 @@ from cnnviz.compare import Row, compare_one
 from cnnviz.images import decode
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.registry import KnobValue
+from cnnviz.settings import cpu_threads
 from cnnviz.training.checkpoints import Card, read_checkpoint
 
 Knobs = tuple[tuple[str, KnobValue], ...]
+
+# The app shares the machine with the runs it starts.
+torch.set_num_threads(cpu_threads())
 
 
 @st.cache_resource(max_entries=128, show_spinner="Tracing the network …")
@@ -98,7 +102,7 @@ def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: byt
     return predict_with(model, card, decode(_data), name=name)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner="Measuring latency …")
 def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
     """Return a model's row of the comparison; its latency is measured once."""
     return compare_one(name, read_checkpoint(path))

@@ -22,18 +22,27 @@ DATASET_LABELS = {"cifar10": "CIFAR-10", "digits": "Digits"}
 _COLUMNS = {
     "title": st.column_config.TextColumn("network"),
     "accuracy": st.column_config.ProgressColumn(
-        "test accuracy", format="percent", min_value=0, max_value=1,
+        "test accuracy",
+        format="percent",
+        min_value=0,
+        max_value=1,
         help="measured once, on all test images",
     ),
     "margin": st.column_config.NumberColumn(
-        "± (95 %)", format="percent", help="what the number of test images alone leaves open",
+        "± (95 %)",
+        format="percent",
+        help="what the number of test images alone leaves open",
     ),
     "params": st.column_config.NumberColumn("parameters", format="compact"),
     "macs": st.column_config.NumberColumn(
-        "MACs", format="compact", help="multiply-accumulates for one image; FLOPs are twice that",
+        "MACs",
+        format="compact",
+        help="multiply-accumulates for one image; FLOPs are twice that",
     ),
     "latency_ms": st.column_config.NumberColumn(
-        "latency (ms)", format="%.2f", help="one image at a time, median, on this machine",
+        "latency (ms)",
+        format="%.2f",
+        help="one image at a time, median, on this machine",
     ),
     "weight_bytes": st.column_config.NumberColumn("weights", format="bytes"),
     "activation_bytes": st.column_config.NumberColumn("activations", format="bytes"),
@@ -67,12 +76,22 @@ def pick(frame: pd.DataFrame) -> tuple[str, str]:
     datasets = sorted(frame["dataset"].unique())
     with st.container(horizontal=True):
         dataset = st.segmented_control(
-            "Trained on", datasets, default=datasets[0], required=True, key="dataset",
-            format_func=lambda name: DATASET_LABELS.get(name, name), bind="query-params",
+            "Trained on",
+            datasets,
+            default=datasets[0],
+            required=True,
+            key="dataset",
+            format_func=lambda name: DATASET_LABELS.get(name, name),
+            bind="query-params",
         )
         cost = st.segmented_control(
-            "Cost", list(COST_LABELS), default="params", required=True, key="cost",
-            format_func=lambda name: COST_LABELS[name], bind="query-params",
+            "Cost",
+            list(COST_LABELS),
+            default="params",
+            required=True,
+            key="cost",
+            format_func=lambda name: COST_LABELS[name],
+            bind="query-params",
         )
     return dataset or datasets[0], cost or "params"
 
@@ -84,8 +103,9 @@ def accuracy_and_cost(frame: pd.DataFrame, dataset: str, cost: str) -> None:
     listed = "; ".join(
         f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters" for row in frame.itertuples()
     )
-    event = chart(figure, sentence, key="scatter", alt=f"Accuracy against cost: {listed}.",
-                  select=True)
+    event = chart(
+        figure, sentence, key="scatter", alt=f"Accuracy against cost: {listed}.", select=True
+    )
     st.caption(
         "Bars: the 95 % interval that the number of test images leaves. Accuracy was measured "
         "once on all test images; latency is of one image on this machine."
@@ -103,16 +123,28 @@ def by_class(frame: pd.DataFrame) -> None:
     """Accuracy by class, a row a network."""
     table = pd.DataFrame(list(frame["per_class"]), index=list(frame["label"]))
     worst = table.mean().idxmin()
-    chart(charts.accuracy_by_class(table, theme.is_dark()),
-          f"Hardest of all classes: {worst}", key="classes",
-          alt=table.map(lambda v: f"{v:.0%}").to_string())
+    chart(
+        charts.accuracy_by_class(table, theme.is_dark()),
+        f"Hardest of all classes: {worst}",
+        key="classes",
+        alt=table.map(lambda v: f"{v:.0%}").to_string(),
+    )
 
 
 def table(frame: pd.DataFrame) -> None:
     """Everything behind the pictures."""
     st.subheader("The numbers", anchor=False)
     shown = frame[list(_COLUMNS)]
-    st.dataframe(shown, hide_index=True, column_config=_COLUMNS,
-                 alt="Accuracy and every cost of each trained network.")
-    st.download_button("Download as CSV", shown.to_csv(index=False), "comparison.csv", "text/csv",
-                       on_click="ignore")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=_COLUMNS,
+        alt="Accuracy and every cost of each trained network.",
+    )
+    st.download_button(
+        "Download as CSV",
+        shown.to_csv(index=False),
+        "comparison.csv",
+        "text/csv",
+        on_click="ignore",
+    )

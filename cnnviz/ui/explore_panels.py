@@ -194,4 +194,5 @@ def code(selection: Selection) -> None:
     source = caches.source(name, knobs)
     st.header("The code", anchor=False)
     st.caption(f"{source.place}, from line {source.line}")
-    st.code(source.text, language="python", height=480)
+    with st.container(height=480, border=False):  # reachable by keyboard, unlike a tall st.code
+        st.code(source.text, language="python", wrap_lines=True)

@@ -47,7 +47,7 @@ def chart(
     With `select`, a click on a point reruns the page and what is chosen is returned.
     """
     st.subheader(sentence, anchor=False)
-    event = st.plotly_chart(
+    event: Any = st.plotly_chart(
         figure,
         key=key,
         config=_QUIET,

@@ -23,6 +23,23 @@ TOP = 3
 
 Image = tuple[str, bytes]
 
+_STYLE = """<style>
+.seen { display: flex; gap: 1rem; flex-wrap: wrap; }
+.seen figure { margin: 0; }
+.seen img { width: 128px; image-rendering: pixelated; display: block; border-radius: 4px; }
+.seen figcaption { font-size: .85rem; color: var(--muted); margin-top: .3rem; }
+.answer { border-left: 3px solid var(--family); padding: .1rem 0 .1rem 1rem; margin: 0 0 1.4rem; }
+.answer header { display: flex; gap: .1rem .8rem; align-items: baseline; flex-wrap: wrap; }
+.answer header .muted { font-size: .9rem; }
+.answer ol { list-style: none; margin: .4rem 0 0; padding: 0; }
+.answer li { display: grid; grid-template-columns: 6.5rem 1fr 4rem; gap: .8rem;
+  align-items: center; margin: 0; padding: .12rem 0; }
+.answer .bar { height: .6rem; border-radius: 2px; background: var(--line); overflow: hidden; }
+.answer .bar i { display: block; height: 100%; background: var(--family); }
+.answer .value { text-align: right; font-variant-numeric: tabular-nums; }
+.answer li:not(:first-child) { color: var(--muted); }
+</style>"""
+
 
 def trained_models() -> dict[str, Checkpoint]:
     """The trained models; broken ones are named. Without any, says how to get one and stops."""
@@ -51,8 +68,12 @@ def pick_images() -> list[Image]:
     samples = sample_photos()
     with sample:
         chosen = st.selectbox(
-            "Or a sample photo", list(samples), key="sample", bind="query-params",
-            disabled=bool(files), help="Photos that scikit-image ships",
+            "Or a sample photo",
+            list(samples),
+            key="sample",
+            bind="query-params",
+            disabled=bool(files),
+            help="Photos that scikit-image ships",
         )
     if files:
         return [(file.name, file.getvalue()) for file in files]
@@ -96,10 +117,15 @@ def answers(image: Image, models: dict[str, Checkpoint]) -> None:
             found.append(_ask(model_name, checkpoint, data))
         except CnnvizError as error:
             st.warning(str(error))
+    st.html(_STYLE)
     left, right = st.columns([1, 2.2], gap="large")
     with left:
-        st.image(data if not photo.notes else photo.pixels, caption=display_name(name),
-                 width="stretch", alt=f"The photo {display_name(name)}")
+        st.image(
+            data if not photo.notes else photo.pixels,
+            caption=display_name(name),
+            width="stretch",
+            alt=f"The photo {display_name(name)}",
+        )
         _seen(found)
     with right:
         by_data: dict[str, list[Prediction]] = {}
@@ -142,10 +168,10 @@ def _answers_of(dataset: str, found: list[Prediction], models: dict[str, Checkpo
     st.subheader(title.get(dataset, dataset), anchor=False)
     st.caption(f"It can only answer with one of: {', '.join(classes)}.")
     ranked = sorted(found, key=lambda p: -(p.accuracy or 0))
-    st.html("".join(_answer(p, models[p.model]) for p in ranked))
+    st.html("".join(_answer(p) for p in ranked))
 
 
-def _answer(prediction: Prediction, checkpoint: Checkpoint) -> str:
+def _answer(prediction: Prediction) -> str:
     """One network's answer as bars. Lengths are probabilities; every number is written too."""
     variant = registry.get(prediction.variant)
     bars = "".join(
@@ -159,7 +185,8 @@ def _answer(prediction: Prediction, checkpoint: Checkpoint) -> str:
     own = "" if prediction.model == variant.name else f" · run {escape(prediction.model)}"
     colour = theme.family_variable(variant.architecture)
     return (
-        f'<section class="answer" style="--family:{colour}" data-model="{escape(prediction.model)}">'
+        f'<section class="answer" style="--family:{colour}" '
+        f'data-model="{escape(prediction.model)}">'
         f"<header><strong>{escape(variant.title)}</strong> "
         f'<span class="muted">{accuracy}{milliseconds(prediction.latency_ms)}{own}</span></header>'
         f"<ol>{bars}</ol></section>"
@@ -170,8 +197,13 @@ def _table(found: list[Prediction], image: str) -> None:
     if not found:
         return
     rows = [
-        {"model": p.model, "rank": rank, "class": name, "probability": value,
-         "latency_ms": p.latency_ms}
+        {
+            "model": p.model,
+            "rank": rank,
+            "class": name,
+            "probability": value,
+            "latency_ms": p.latency_ms,
+        }
         for p in found
         for rank, (name, value) in enumerate(zip(p.classes, p.probabilities, strict=True), 1)
     ]
@@ -186,5 +218,11 @@ def _table(found: list[Prediction], image: str) -> None:
             },
             alt="Every class and its probability, by network.",
         )
-        st.download_button("Download as CSV", frame.to_csv(index=False), "predictions.csv",
-                           "text/csv", on_click="ignore", key=f"csv-{image}")
+        st.download_button(
+            "Download as CSV",
+            frame.to_csv(index=False),
+            "predictions.csv",
+            "text/csv",
+            on_click="ignore",
+            key=f"csv-{image}",
+        )

@@ -99,7 +99,8 @@ def _rules(columns: int) -> str:
   .st-key-milestones {{ grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); }}
 }}
 @media (max-width: 640px) {{
-  .st-key-milestones {{ grid-template-columns: 1fr; margin: 0; border-left: 2px solid var(--line); }}
+  .st-key-milestones {{ grid-template-columns: 1fr; margin: 0;
+    border-left: 2px solid var(--line); }}
   [class*="st-key-milestone-"] {{ padding: .8rem 0 .8rem 8.2rem; min-height: 5.6rem; }}
   .milestone .glyph {{ position: absolute; left: 1rem; top: 1rem; width: 6.2rem; }}
   .milestone .year {{ margin: 0; }}

@@ -8,8 +8,9 @@ from cnnviz.ui import links, theme
 
 ICON = str(Path(__file__).parent / "icon.png")
 
-st.set_page_config(page_title="cnnviz", page_icon=ICON, layout="wide")
-st.logo(ICON)
 current = st.navigation([links.page(name) for name in links.PAGES], position="top")
+title = "cnnviz" if current.title == links.PAGES["home"] else f"{current.title} · cnnviz"
+st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
+st.logo(ICON)
 st.html(theme.style_sheet())
 current.run()

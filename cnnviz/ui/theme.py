@@ -51,6 +51,8 @@ def style_sheet() -> str:
 _RULES = """
 .stMainBlockContainer { max-width: 1200px; padding: 4.5rem 2rem 6rem; }
 .lead { font-size: 1.2rem; line-height: 1.55; color: var(--muted); max-width: 44rem; margin: 0; }
+[data-testid="stCaptionContainer"] { opacity: 1; }
+[data-testid="stCaptionContainer"] p { color: var(--muted); }
 .muted { color: var(--muted); }
 .badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
 .badge::before { content: ""; display: inline-block; width: .7em; height: .7em;

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry, runs
@@ -15,7 +16,7 @@ from cnnviz.charts import training as charts
 from cnnviz.errors import CnnvizError
 from cnnviz.runs import Run
 from cnnviz.training.data import DATASETS, is_available
-from cnnviz.training.recipe import Recipe, default_recipe
+from cnnviz.training.recipe import Recipe, Setting, default_recipe, settings
 from cnnviz.ui import caches, links, theme
 from cnnviz.ui.format import percent, si
 from cnnviz.ui.panels import Fact, chart, facts
@@ -23,6 +24,7 @@ from cnnviz.ui.panels import Fact, chart, facts
 DATASET_TITLES = {"digits": "Digits (1,797, built in)", "cifar10": "CIFAR-10 (60,000 photos)"}
 #: Training images of each data set before any are held out.
 TRAIN_IMAGES = {"digits": 1_437, "cifar10": 50_000}
+LABELS = {"lr": "Learning rate", "ema": "Weight averaging", "grad_clip": "Gradient clip"}
 STATES = {
     "starting": "Starting: the trainer is loading",
     "running": "Training",
@@ -43,7 +45,7 @@ def new_run() -> None:
         "Network",
         list(variants),
         index=list(variants).index("lenet5"),
-        format_func=lambda n: f"{variants[n].title} · {variants[n].family.year}",
+        format_func=lambda n: variants[n].title,
         key="variant",
         bind="query-params",
     )
@@ -76,61 +78,47 @@ def new_run() -> None:
 
 
 def _recipe_editor(default: Recipe, scope: str) -> tuple[dict[str, Any], str]:
-    """Every field of the recipe, folded away; returns what is set, and the device."""
+    """Every setting of the recipe but the epochs, folded away; what is set, and the device."""
     with st.expander("Recipe: how it will be trained", icon=":material/tune:"):
-        one, two, three, four = st.columns(4)
-        fields: dict[str, Any] = {
-            "optimizer": one.selectbox(
-                "Optimiser", ["sgd", "adamw"], ["sgd", "adamw"].index(default.optimizer),
-                key=f"optimizer-{scope}", format_func={"sgd": "SGD", "adamw": "AdamW"}.get,
-                help="SGD with Nesterov momentum 0.9, or Adam with decoupled weight decay",
-            ),
-            "lr": two.number_input(
-                "Peak learning rate", 1e-6, 100.0, default.lr, format="%g", key=f"lr-{scope}",
-                help="reached after the warm-up, then a cosine takes it to zero",
-            ),
-            "batch_size": three.number_input(
-                "Batch size", 1, 65_536, default.batch_size, key=f"batch-{scope}",
-                help="images whose gradients are averaged for one step",
-            ),
-            "weight_decay": four.number_input(
-                "Weight decay", 0.0, 1.0, default.weight_decay, format="%g", key=f"decay-{scope}",
-                help="pulls weights towards zero; norms and biases are left alone",
-            ),
-            "label_smoothing": one.number_input(
-                "Label smoothing", 0.0, 0.9, default.label_smoothing, format="%g",
-                key=f"smoothing-{scope}", help="share of the target spread over all classes",
-            ),
-            "grad_clip": two.number_input(
-                "Gradient clip", 0.0, 1e3, default.grad_clip, format="%g", key=f"clip-{scope}",
-                help="largest norm of the gradient; 0 sets no limit",
-            ),
-            "ema": three.number_input(
-                "Weight averaging", 0.0, 0.99999, default.ema, format="%g", key=f"ema-{scope}",
-                help="decay of the moving average of the weights (EMA); 0 keeps none",
-            ),
-            "cutout": four.number_input(
-                "Cutout", 0, 32, default.cutout, key=f"cutout-{scope}",
-                help="side of a square erased from each image, in pixels; 0 erases none",
-            ),
-            "holdout": one.number_input(
-                "Images held out", 0, TRAIN_IMAGES[default.dataset] // 2, default.holdout,
-                key=f"holdout-{scope}",
-                help="training images kept for the curve; the test images are used once, at the end",
-            ),
-            "seed": two.number_input(
-                "Seed", 0, 2**31 - 1, default.seed, key=f"seed-{scope}",
-                help="the same seed and device give the same run",
-            ),
-            "precision": three.selectbox(
-                "Precision", ["auto", "fp32", "bf16"],
-                ["auto", "fp32", "bf16"].index(default.precision), key=f"precision-{scope}",
-                help="auto uses bfloat16 where this device gains from it",
-            ),
+        columns = st.columns(4)
+        shown = [item for item in settings() if item.name != "epochs"]
+        fields = {
+            item.name: _setting(columns[i % 4], item, getattr(default, item.name), scope)
+            for i, item in enumerate(shown)
         }
-        device = four.selectbox("Device", caches.devices(), key="device",
-                                help="auto takes a GPU if there is one")
+        device = columns[len(shown) % 4].selectbox(
+            "Device", caches.devices(), key="device", help="auto takes a GPU if there is one"
+        )
     return fields, device
+
+
+def _setting(where: DeltaGenerator, item: Setting, default: Any, scope: str) -> Any:  # noqa: ANN401
+    """Write the control that fits a setting."""
+    label = LABELS.get(item.name, item.name.replace("_", " ").capitalize())
+    key = f"{item.name}-{scope}"
+    if item.kind is bool:
+        return where.selectbox(
+            label,
+            [True, False],
+            0 if default else 1,
+            key=key,
+            help=item.help,
+            format_func=lambda on: "yes" if on else "no",
+        )
+    if item.choices:
+        return where.selectbox(
+            label, item.choices, item.choices.index(default), key=key, help=item.help
+        )
+    number = int if item.kind is int else float
+    return where.number_input(
+        label,
+        number(item.low),
+        number(item.high),
+        number(default),
+        key=key,
+        help=item.help,
+        format="%d" if number is int else "%g",
+    )
 
 
 def _start(variant: str, dataset: str, fields: dict[str, Any], device: str) -> None:
@@ -201,15 +189,23 @@ def _run_panel(run: Run, was_active: bool) -> None:
     st.progress(min(status.step / status.steps, 1.0) if status.steps else 0.0)
     facts(_facts(run, metrics.epochs))
     _buttons(run)
-    accuracy, loss = charts.sentence(metrics.epochs, recipe.epochs)
+    accuracy, loss = charts.sentence(metrics.epochs)
     left, right = st.columns(2, gap="large")
     dark = theme.is_dark()
     with left:
-        chart(charts.accuracy_curve(metrics.epochs, recipe.epochs, dark), accuracy,
-              key=f"accuracy-{run.id}", alt="A line of accuracy by epoch.")
+        chart(
+            charts.accuracy_curve(metrics.epochs, recipe.epochs, dark),
+            accuracy,
+            key=f"accuracy-{run.id}",
+            alt="A line of accuracy by epoch.",
+        )
     with right:
-        chart(charts.loss_curve(metrics.steps, metrics.epochs, recipe.epochs, dark), loss,
-              key=f"loss-{run.id}", alt="A line of the loss by epoch.")
+        chart(
+            charts.loss_curve(metrics.steps, metrics.epochs, recipe.epochs, dark),
+            loss,
+            key=f"loss-{run.id}",
+            alt="A line of the loss by epoch.",
+        )
     if metrics.damaged:
         st.caption(f"{metrics.damaged} damaged lines of the metrics were skipped.")
 
@@ -218,22 +214,34 @@ def _facts(run: Run, epochs: list[dict[str, Any]]) -> list[Fact]:
     status, recipe = run.status, run.recipe
     last = epochs[-1] if epochs else {}
     if status.accuracy is not None:
-        first = Fact("Test accuracy", percent(status.accuracy, 2), "on all test images, once",
-                     f"{status.accuracy:.6f}")
+        first = Fact(
+            "Test accuracy",
+            percent(status.accuracy, 2),
+            "on all test images, once",
+            f"{status.accuracy:.6f}",
+        )
     elif "val_accuracy" in last:
         first = Fact("Held-out accuracy", percent(last["val_accuracy"]), f"epoch {last['epoch']}")
     else:
-        first = Fact("Training accuracy", percent(last["train_accuracy"]) if last else "–",
-                     f"epoch {last['epoch']}" if last else "after the first epoch")
+        first = Fact(
+            "Training accuracy",
+            percent(last["train_accuracy"]) if last else "–",
+            f"epoch {last['epoch']}" if last else "after the first epoch",
+        )
     rate = status.images_per_second
     return [
         first,
         Fact("Epoch", f"{status.epoch:.1f} / {recipe.epochs}", f"step {status.step:,}"),
-        Fact("Images a second", f"{rate:,.0f}" if rate else "–",
-             f"{status.device} {status.precision}".strip()),
-        Fact("Time left" if run.is_active else "Time trained",
-             duration(status.eta if run.is_active else status.seconds),
-             f"{duration(status.seconds)} so far" if run.is_active else ""),
+        Fact(
+            "Images a second",
+            f"{rate:,.0f}" if rate else "–",
+            f"{status.device} {status.precision}".strip(),
+        ),
+        Fact(
+            "Time left" if run.is_active else "Time trained",
+            duration(status.eta if run.is_active else status.seconds),
+            f"{duration(status.seconds)} so far" if run.is_active else "",
+        ),
     ]
 
 
@@ -252,12 +260,24 @@ def duration(seconds: float | None) -> str:
 def _buttons(run: Run) -> None:
     with st.container(horizontal=True):
         if run.is_active:
-            st.button("Stop and save", key="stop", disabled=run.state == "stopping",
-                      on_click=_act, args=(runs.stop_run, run), icon=":material/stop:")
+            st.button(
+                "Stop and save",
+                key="stop",
+                disabled=run.state == "stopping",
+                on_click=_act,
+                args=(runs.stop_run, run),
+                icon=":material/stop:",
+            )
             return
         if run.can_resume:
-            st.button("Resume", key="resume", type="primary", icon=":material/play_arrow:",
-                      on_click=_act, args=(runs.resume_run, run))
+            st.button(
+                "Resume",
+                key="resume",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=_act,
+                args=(runs.resume_run, run),
+            )
         if run.state == "done":
             links.link("predict", "Ask it about a photo →", model=run.id)
             links.link("compare", "Find it in the comparison →", dataset=run.recipe.dataset)

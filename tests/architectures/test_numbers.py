@@ -4,8 +4,10 @@ import pytest
 import torch
 import torchvision
 
+from cnnviz import trace
 from cnnviz.architectures import build
 from cnnviz.architectures.lenet import SimpleLeNet5
+from cnnviz.registry import get
 from tests.architectures.counting import count, count_network
 
 # name, knobs, parameters, MACs (None where the source states parameters only)
@@ -133,3 +135,20 @@ def test_alexnet_2012_layer_by_layer():
         *(34_944, 307_456, 885_120, 663_936, 442_624),
         *(37_752_832, 16_781_312, 4_097_000),
     ]
+
+
+# Size in pixels on the last spatial map; every jump is 32.
+RECEPTIVE_FIELDS = {
+    **{"alexnet": 195, "alexnet_2012": 195, "zfnet": 171},
+    **{"vgg11": 150, "vgg16": 212, "vgg19": 268},
+    **{"googlenet": 379, "googlenet_2014": 715},
+    **{"resnet18": 435, "resnet34": 899, "resnet50": 427, "resnet152": 1451},
+    **{"mobilenet_v1": 315, "convnext_tiny": 1688, "convnext_base": 3416},
+}
+
+
+@pytest.mark.parametrize(("name", "size"), RECEPTIVE_FIELDS.items())
+def test_receptive_field_of_the_last_map(name, size):
+    with torch.device("meta"):
+        network = build(name)
+    assert trace(network, get(name).input_size).receptive_field == (size, 32)

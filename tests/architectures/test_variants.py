@@ -42,8 +42,7 @@ def test_documents_itself(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_learns_from_real_images(name):
-    """A step of training changes every trainable weight's gradient from nothing to finite."""
+def test_every_weight_gets_a_finite_gradient(name):
     torch.manual_seed(0)
     variant = registry.get(name)
     network = build(name)

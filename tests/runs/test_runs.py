@@ -92,8 +92,12 @@ def test_a_new_run_waits_and_then_counts_as_interrupted():
 
 def with_status(**fields):
     run = new_run()
-    base = {"state": "running", "pid": os.getpid(), "updated": time.time(),
-            "pid_started": psutil.Process().create_time()}
+    base = {
+        "state": "running",
+        "pid": os.getpid(),
+        "updated": time.time(),
+        "pid_started": psutil.Process().create_time(),
+    }
     run.write_status(run.status.model_copy(update={**base, **fields}))
     return run
 

@@ -19,8 +19,18 @@ def small_cifar(tmp_path, monkeypatch):
     folder.mkdir()
     random = np.random.default_rng(0)
     sums = {}
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
-             "truck"]
+    names = [
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ]
     contents = {"batches.meta": {"label_names": names}}
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         pixels = random.integers(0, 256, (20, 3072), dtype=np.uint8)
@@ -98,9 +108,11 @@ def test_statistics_equal_numpys():
 def test_grey_is_luma_and_grey_repeats(small_cifar):
     colour = data.load("cifar10")
     grey = colour.for_channels(1)
-    expected = colour.test_images.double().mul(
-        torch.tensor([0.299, 0.587, 0.114], dtype=torch.double).view(1, 3, 1, 1)
-    ).sum(1, keepdim=True)
+    expected = (
+        colour.test_images.double()
+        .mul(torch.tensor([0.299, 0.587, 0.114], dtype=torch.double).view(1, 3, 1, 1))
+        .sum(1, keepdim=True)
+    )
     assert (grey.test_images.double() - expected).abs().max() <= 0.51
     assert len(grey.mean) == 1
     assert torch.equal(grey.for_channels(3).test_images[:, 2], grey.test_images[:, 0])

@@ -113,7 +113,8 @@ def test_every_image_is_seen_once_an_epoch(digits):
     recipe = small(batch_size=100, crop_padding=0)
     trainer = loop.Trainer(recipe, digits, CPU)
     seen = torch.zeros(10, dtype=torch.long)
-    for trainer.step in range(trainer.per_epoch):
+    for step in range(trainer.per_epoch):
+        trainer.step = step
         seen += torch.bincount(trainer._batch()[1], minlength=10)
     assert torch.equal(seen, torch.bincount(trainer.labels, minlength=10))
 
@@ -162,8 +163,9 @@ def test_evaluation_counts_by_class_and_leaves_the_mode_alone():
     model = Always3().train()
     images = torch.zeros(10, 1, 4, 4, dtype=torch.uint8)
     labels = torch.tensor([0] * 5 + [1] * 3 + [2] * 2)
-    result = loop.evaluate(model, images, labels, mean=(0.5,), std=(1.0,), size=(4, 4),
-                           batch_size=4)
+    result = loop.evaluate(
+        model, images, labels, mean=(0.5,), std=(1.0,), size=(4, 4), batch_size=4
+    )
     assert model.training
     assert result.accuracy == pytest.approx(0.3)
     assert result.per_class(("a", "b", "c")) == {"a": 0.0, "b": 1.0, "c": 0.0}

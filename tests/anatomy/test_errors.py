@@ -1,0 +1,94 @@
+"""Every bad input leads to one sentence that says what is wrong."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from cnnviz.anatomy import check_input_size, parse_input_size, trace
+from cnnviz.errors import CnnvizError
+
+
+def message(model, size):
+    with pytest.raises(CnnvizError) as caught:
+        trace(model, size)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_input_too_small_names_the_layer():
+    with torch.device("meta"):
+        model = torchvision.models.vgg16()
+    assert message(model, (3, 16, 16)) == (
+        "The input 3x16x16 is too small for VGG: its layer features.30 (max_pool2d) would have an "
+        "empty output."
+    )
+    small = nn.Sequential(nn.Conv2d(1, 4, 9))
+    assert "too small for Sequential: its layer 0 (conv2d)" in message(small, (1, 4, 4))
+
+
+def test_wrong_channels():
+    assert message(torchvision.models.resnet18(), (1, 64, 64)) == (
+        "The input 1x64x64 does not fit ResNet: its layer conv1 (conv2d) expects 3 channels and "
+        "would get 1."
+    )
+
+
+def test_wrong_features():
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 5))
+    assert trace(model, (3, 8, 8)).macs > 0
+    assert "its layer 2 (linear) expects 72 features and would get 128." in message(
+        model, (3, 10, 10)
+    )
+
+
+def test_other_refusals_name_layer_and_shape():
+    text = message(nn.Sequential(nn.LayerNorm([3, 8, 8])), (3, 9, 9))
+    assert "its layer 0 (layer_norm) refuses an input of shape 1×3×9×9" in text
+
+
+def test_the_networks_own_complaint():
+    with torch.device("meta"):
+        model = torchvision.models.vit_b_32()
+    assert "VisionTransformer cannot run on an input of 3x32x32: Wrong image height" in message(
+        model, (3, 32, 32)
+    )
+
+
+def test_values_needed_on_the_meta_device():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1, device="meta"))
+
+        def forward(self, x):
+            return x if (x * self.weight).sum() > 0 else -x
+
+    assert "item" in message(Gated(), (3, 4, 4))
+
+
+def test_networks_that_cannot_be_traced():
+    assert "lazy" in message(nn.Sequential(nn.LazyConv2d(4, 3)), (3, 8, 8))
+    assert "no operator" in message(nn.Identity(), (3, 8, 8))
+    assert "not a str" in message("resnet18", (3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(3, 224), (3, 0, 224), (3, -1, 5), (3.0, 224, 224), (True, 8, 8), "3x8", None, (1, 8, 10**6)],
+)
+def test_sizes_that_are_none(size):
+    with pytest.raises(CnnvizError, match="three whole numbers"):
+        check_input_size(size)
+
+
+@pytest.mark.parametrize("text", ["3x224x224", " 3 × 224X224 "])
+def test_sizes_as_text(text):
+    assert parse_input_size(text) == (3, 224, 224)
+
+
+@pytest.mark.parametrize("text", ["", "224x224", "3x224x224x1", "3x-1x4", "axbxc", "3x0x4", "٣x4"])
+def test_text_that_is_no_size(text):
+    with pytest.raises(CnnvizError):
+        parse_input_size(text)

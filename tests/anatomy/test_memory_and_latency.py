@@ -1,0 +1,76 @@
+"""Bytes kept for training, bytes of the activations, and time."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnnviz.anatomy import measure_latency, trace
+from cnnviz.errors import CnnvizError
+
+
+def test_bytes_by_hand():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),  # keeps its input (3×8×8) and makes 4×8×8
+        nn.ReLU(inplace=True),  # keeps its output, in the convolution's memory
+        nn.Flatten(),  # a view
+        nn.Linear(256, 10),  # keeps its input, the same memory again
+    )
+    found = trace(model, (3, 8, 8))
+    assert [layer.output_bytes for layer in found.layers] == [4 * 256, 0, 0, 4 * 10]
+    assert found.activation_bytes == 4 * 266
+    assert found.training_bytes == 4 * (192 + 256)
+    assert found.weight_bytes == 4 * sum(p.numel() for p in model.parameters())
+
+
+def test_training_bytes_equal_those_of_a_real_pass():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.AvgPool2d(2))
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t
+    ):
+        output = model(torch.zeros(1, 3, 12, 12))
+    weights = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    real = sum(t.untyped_storage().nbytes() for p, t in kept.items() if p not in weights)
+    assert output.requires_grad
+    assert trace(model, (3, 12, 12)).training_bytes == real
+
+
+def test_batch_normalisation_that_refuses_one_image():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 6, bias=False), nn.BatchNorm1d(6))
+    # A batch of two keeps 2×12 and 2×6 numbers, and a mean and a deviation for each of 6 channels.
+    assert trace(model, (3, 2, 2)).training_bytes == 4 * (24 + 12 + 12) // 2
+
+
+def test_frozen_parameters_count_as_trained():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    expected = trace(model, (3, 8, 8)).training_bytes
+    assert trace(model.requires_grad_(False), (3, 8, 8)).training_bytes == expected > 0
+
+
+def test_half_precision_weighs_half():
+    model = nn.Conv2d(3, 4, 3)
+    full, half = trace(model, (3, 8, 8)), trace(model.half(), (3, 8, 8))
+    assert half.weight_bytes * 2 == full.weight_bytes
+    assert half.activation_bytes * 2 == full.activation_bytes
+
+
+def test_latency_is_measured_and_the_mode_kept():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).train()
+    model[1].eval()
+    seen = []
+    model[0].register_forward_hook(lambda module, *_: seen.append(module.training))
+    assert measure_latency(model, (3, 16, 16), repeats=4) > 0
+    assert seen == [False] * 7
+    assert [module.training for module in model.modules()] == [True, True, False]
+
+
+def test_latency_grows_with_the_work():
+    model = nn.Conv2d(3, 64, 7)
+    assert measure_latency(model, (3, 256, 256), 5) > measure_latency(model, (3, 16, 16), 5)
+
+
+def test_latency_errors():
+    with pytest.raises(CnnvizError, match="at least 1"):
+        measure_latency(nn.Conv2d(3, 4, 3), (3, 8, 8), repeats=0)
+    with pytest.raises(CnnvizError, match="without weights"):
+        measure_latency(nn.Conv2d(3, 4, 3, device="meta"), (3, 8, 8))
