@@ -1,6 +1,6 @@
 """Time `cnnviz.trace` against torchinfo and fvcore on the same networks, in one run.
 
-    python benchmarks/trace.py [--repeats 3] [NETWORK …]
+    python -m benchmarks.trace [--repeats 3] [NETWORK …]
 
 Each network is built once with real weights and run on one 3 × 224 × 224 image. torchinfo gives a
 table of modules, fvcore counts the operators: together they say about what one trace says (without

@@ -26,7 +26,7 @@ def inspect_variant(
     variant = registry.get(name)
     with torch.device("meta"):
         model = variant.build(num_classes, **(knobs or {}))
-    return trace(model, input_size or variant.input_size)
+    return trace(model, input_size or variant.input_for(**(knobs or {})))
 
 
 def variant_rows(variants: Iterable[Variant]) -> list[dict[str, Any]]:

@@ -15,6 +15,6 @@ chosen = frame[frame["dataset"] == dataset].sort_values("accuracy", ascending=Fa
 # Two runs of one network get their runs' names beside the title.
 twice = chosen["title"].duplicated(keep=False)
 chosen = chosen.assign(label=chosen["title"].where(~twice, chosen["model"]))
-compare_panels.accuracy_and_cost(chosen, dataset, cost)
+compare_panels.accuracy_and_cost(chosen, cost)
 compare_panels.by_class(chosen)
 compare_panels.table(chosen)

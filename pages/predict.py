@@ -4,7 +4,7 @@ from cnnviz.ui import panels, predict_panels
 
 panels.head(
     "Predict",
-    "Show the trained networks a photo: each ranks the classes it knows and says how sure it is.",
+    "Show the trained networks a photo: each ranks the classes it knows.",
 )
 models = predict_panels.trained_models()
 images = predict_panels.pick_images()

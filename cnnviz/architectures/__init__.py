@@ -17,6 +17,7 @@ from cnnviz.architectures import googlenet
 from cnnviz.architectures import resnet
 from cnnviz.architectures import mobilenet
 from cnnviz.architectures import convnext
+from cnnviz.architectures import convnext_road
 # isort: on
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "alexnet",
     "build",
     "convnext",
+    "convnext_road",
     "googlenet",
     "lenet",
     "list_variants",

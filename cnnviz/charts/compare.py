@@ -39,7 +39,9 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
             name=str(rows["family_title"].iloc[0]),
             mode="markers+text",
             text=rows["title"],
-            textposition="top center",
+            # Beside the mark: above it stands the interval.
+            texttemplate="  %{text}",
+            textposition="middle right",
             textfont={"color": TEXT.on(dark), "size": 13},
             cliponaxis=False,
             marker={
@@ -70,7 +72,7 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
 def _decades(values: pd.Series[float]) -> list[float]:
     """Whole decades around the values, so that a lone point does not stand on the edge."""
     low, high = math.log10(values.min()), math.log10(values.max())
-    return [math.floor(low - 0.15), math.ceil(high + 0.15)]
+    return [math.floor(low - 0.15), math.ceil(high + 0.35)]
 
 
 def _room(accuracies: pd.Series[float]) -> list[float]:
@@ -108,11 +110,11 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
     return figure
 
 
-def sentence(frame: pd.DataFrame, dataset: str) -> str:
+def sentence(frame: pd.DataFrame) -> str:
     """What the comparison shows, as a title: the best network, and the cheapest beside it."""
     best = frame.iloc[int(frame["accuracy"].argmax())]
     small = frame.iloc[int(frame["params"].argmin())]
-    text = f"{best['title']} gets {best['accuracy'] * 100:.1f} % of the {dataset} test images right"
+    text = f"{best['title']} gets {best['accuracy'] * 100:.1f} % of the test images right"
     if small["model"] == best["model"]:
         return text
     ratio = best["params"] / small["params"]

@@ -30,6 +30,7 @@ TEXT = Colour("#1d1f23", "#e8e6e1")
 MUTED = Colour("#5d626b", "#a3a7af")
 LINE = Colour("#dfddd7", "#343840")
 ACCENT = Colour("#1f5aa8", "#8ab8f5")
+ON_ACCENT = Colour("#ffffff", "#14161a")
 
 FAMILY_COLOURS = {
     "lenet": Colour("#a85b2e", "#f0b394"),

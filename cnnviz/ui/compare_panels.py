@@ -96,9 +96,9 @@ def pick(frame: pd.DataFrame) -> tuple[str, str]:
     return dataset or datasets[0], cost or "params"
 
 
-def accuracy_and_cost(frame: pd.DataFrame, dataset: str, cost: str) -> None:
+def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     """The scatter; a chosen point offers its network."""
-    sentence = charts.sentence(frame, DATASET_LABELS.get(dataset, dataset))
+    sentence = charts.sentence(frame)
     figure = charts.accuracy_against(frame, cost, theme.is_dark())
     listed = "; ".join(
         f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters" for row in frame.itertuples()

@@ -13,7 +13,7 @@ import streamlit as st
 from cnnviz.anatomy import Trace
 from cnnviz.charts import costs
 from cnnviz.registry import Variant
-from cnnviz.ui import caches, panels, theme
+from cnnviz.ui import caches, links, panels, theme
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si, size
 from cnnviz.ui.glyphs import glyph
@@ -22,7 +22,7 @@ from cnnviz.ui.panels import Fact
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
-_EDITION = {"paper": "as published", "cifar": "for 32 × 32 pictures"}
+TRAINABLE_SIDE = 64  # pixels: the data sets here have 32 × 32 images
 
 
 def portrait(variant: Variant) -> None:
@@ -36,6 +36,8 @@ def portrait(variant: Variant) -> None:
         f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
         f"{escape(family.citation)}</a></p></div></div>"
     )
+    if max(variant.input_size[1:]) <= TRAINABLE_SIDE:
+        links.link("train", "Train this network →", variant=variant.name)
 
 
 def headline(trace: Trace) -> None:
@@ -104,7 +106,10 @@ def table(selection: Selection) -> None:
     st.header("Layer by layer", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.text_input(
-            "Find a layer or an operator", placeholder="conv2d", key="explore_find", width=320
+            "Find a layer or an operator",
+            placeholder="for example conv2d",
+            key="explore_find",
+            width=320,
         )
         _downloads(selection, frame)
     text = frame["path"] + " " + frame["op"] + " " + frame["kind"]

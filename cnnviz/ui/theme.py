@@ -13,7 +13,13 @@ from cnnviz.charts import style
 from cnnviz.registry import Architecture
 
 # light-dark() follows the color-scheme that Streamlit sets with its theme, without a rerun.
-_NAMED = {"muted": style.MUTED, "line": style.LINE, "accent": style.ACCENT, "ink": style.TEXT}
+_NAMED = {
+    "muted": style.MUTED,
+    "line": style.LINE,
+    "accent": style.ACCENT,
+    "on-accent": style.ON_ACCENT,
+    "ink": style.TEXT,
+}
 
 
 def is_dark() -> bool:
@@ -53,6 +59,8 @@ _RULES = """
 .lead { font-size: 1.2rem; line-height: 1.55; color: var(--muted); max-width: 44rem; margin: 0; }
 [data-testid="stCaptionContainer"] { opacity: 1; }
 [data-testid="stCaptionContainer"] p { color: var(--muted); }
+[data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"] p {
+  color: var(--on-accent); }
 .muted { color: var(--muted); }
 .badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
 .badge::before { content: ""; display: inline-block; width: .7em; height: .7em;

@@ -127,3 +127,28 @@ def test_a_recorder_can_replace_an_output():
     with Silence(model):
         assert model(torch.ones(1, 2)).tolist() == [[1.0, 1.0]]
     assert model(torch.ones(1, 2)).tolist() == [[2.0, 2.0]]
+
+
+def test_normalised_weights_keep_the_hook_that_computes_them():
+    model = nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 3)))
+    found = trace(model, (3, 8, 8))
+    assert found.layers[-1].path == "0.conv2d"
+    assert sum(layer.params for layer in found.layers) == found.params == 112
+
+
+def test_a_compiled_network_is_traced_as_its_original():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    assert trace(torch.compile(model), (3, 8, 8)) == trace(model, (3, 8, 8))
+
+
+def test_iteration_over_a_tensor_keeps_the_edges():
+    class Split(nn.Module):
+        def forward(self, x):
+            first, second = x[0]
+            return first + second
+
+    assert rows(Split(), (2, 4, 4), "op", "inputs") == [
+        ("getitem", (-1,)),
+        ("unbind", (0,)),
+        ("add", (1,)),
+    ]

@@ -93,3 +93,9 @@ def test_a_known_network_answers_within_the_budget():
         app.selectbox(key="explore_variant").set_value(variant).run()
         took.append(time.perf_counter() - start)
     assert min(took) < 0.2
+
+
+def test_small_networks_can_be_trained_from_here():
+    link = opened(variant="resnet20_cifar").get("page_link")[0].proto
+    assert (link.page, link.query_string) == ("train", "variant=resnet20_cifar")
+    assert not opened(variant="vgg16").get("page_link")

@@ -72,3 +72,40 @@ def test_every_chart_is_described(server, visit):
     assert charts.count() == 2
     for label in ("parameters", "multiplications"):
         assert page.get_by_label(label).count() >= 1
+
+
+def test_the_back_button_brings_the_last_pick_back(server, visit):
+    page = visit(f"{server}/explore?variant=lenet5")
+    page.get_by_role("combobox", name="Variant").click()
+    page.get_by_role("option", name="LeNet, modern").click()
+    page.wait_for_url("**/explore?variant=lenet_modern")
+    settled(page)
+    page.go_back()
+    page.get_by_role("heading", name="LeNet-5 (1998)").wait_for()
+
+
+def test_explore_remembers_its_network_while_away(server, visit):
+    page = visit(f"{server}/explore?variant=resnet20_cifar")
+    for title in ("Home", "Explore"):
+        page.get_by_test_id("stTopNavLinkContainer").get_by_role("link", name=title).click()
+        settled(page)
+    page.get_by_role("heading", name="ResNet-20 for CIFAR-10").wait_for()
+    page.wait_for_url("**/explore?variant=resnet20_cifar")
+
+
+def test_the_variant_in_the_url_of_one_page_does_not_disturb_another(server, visit):
+    page = visit(f"{server}/train?variant=resnet20_cifar&dataset=digits")
+    links = page.get_by_test_id("stTopNavLinkContainer")
+    links.get_by_role("link", name="Explore").click()
+    page.wait_for_function("document.title.startsWith('Explore')")
+    settled(page)
+    page.get_by_role("combobox", name="Family").click()
+    page.get_by_role("option", name="VGG").click()
+    page.wait_for_url("**/explore?variant=vgg11")
+    settled(page)
+    links.get_by_role("link", name="Train").click()
+    page.wait_for_function("document.title.startsWith('Train')")
+    settled(page)
+    links.get_by_role("link", name="Explore").click()
+    page.get_by_role("heading", name="VGG-11", exact=True).wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0

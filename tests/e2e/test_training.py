@@ -1,0 +1,105 @@
+"""A person's first hour: train a network, watch it, ask it about a photo, compare it."""
+
+import json
+import re
+
+import pytest
+
+from cnnviz.images import sample_photos
+from tests.e2e.conftest import running_server, screenshot, settled
+
+EPOCHS_SHOWN = """() => {
+    const chart = document.querySelector('.js-plotly-plot');
+    const line = chart?.data?.find((trace) => trace.name === 'held out');
+    return line ? line.x.length : 0;
+}"""
+
+
+def start_training(page, epochs):
+    box = page.get_by_role("spinbutton", name="Epochs")
+    box.fill(str(epochs))
+    box.press("Enter")
+    settled(page)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile("run=lenet5-digits-"))
+
+
+def test_train_watch_ask_and_compare(tmp_path, visit):
+    with running_server(tmp_path, CNNVIZ_CHECKPOINTS=str(tmp_path / "none")) as url:
+        page = visit(f"{url}/train?variant=lenet5&dataset=digits")
+        assert page.get_by_text("No run yet.").is_visible()
+        start_training(page, epochs=20)
+
+        # The curve grows while the page is only looked at.
+        page.wait_for_function(f"({EPOCHS_SHOWN})() >= 1", timeout=90_000)
+        seen = page.evaluate(EPOCHS_SHOWN)
+        page.wait_for_function(f"({EPOCHS_SHOWN})() > {seen}", timeout=90_000)
+        page.get_by_text("Test accuracy").wait_for(timeout=180_000)
+        settled(page)
+        assert page.evaluate(EPOCHS_SHOWN) == 20
+        screenshot(page, "journey-1-trained")
+        run_id = re.search(r"run=([\w-]+)", page.url)[1]
+        card = json.loads((tmp_path / "runs" / run_id / f"{run_id}.json").read_text())
+        shown = f"{card['accuracy'] * 100:.2f} %"
+        assert page.locator("dd", has_text=shown).count() == 1
+        assert card["accuracy"] > 0.9
+
+        page.get_by_role("link", name="Ask it about a photo").click()
+        page.wait_for_url(re.compile("/predict"))
+        settled(page)
+        photo = {"name": "my cup.png", "mimeType": "image/png", "buffer": sample_photos()["coffee"]}
+        page.locator("input[type=file]").set_input_files([photo])
+        page.locator("img[alt*='my cup.png']").wait_for()
+        answer = page.locator(f"section.answer[data-model='{run_id}']")
+        answer.wait_for()
+        classes = answer.locator("li .name").all_inner_texts()
+        values = [float(t.split()[0]) for t in answer.locator("li .value").all_inner_texts()]
+        assert len(classes) == 3
+        assert set(classes) <= set("0123456789")
+        assert values == sorted(values, reverse=True)
+        screenshot(page, "journey-2-asked")
+
+        page.get_by_test_id("stTopNavLinkContainer").get_by_role("link", name="Compare").click()
+        page.wait_for_function("document.title.startsWith('Compare')")
+        settled(page)
+        heading = f"LeNet-5 (1998) gets {card['accuracy'] * 100:.1f} % of the test images right"
+        page.get_by_role("heading", name=heading).wait_for()
+        page.wait_for_selector(".js-plotly-plot .main-svg")
+        points = page.evaluate("document.querySelector('.js-plotly-plot').data[0].customdata")
+        assert points == [[run_id]]
+        screenshot(page, "journey-3-compared")
+
+
+def test_a_restarted_app_finds_its_run_again_and_stops_it(tmp_path, visit):
+    with running_server(tmp_path) as url:
+        page = visit(f"{url}/train?variant=lenet5&dataset=digits")
+        start_training(page, epochs=2000)
+        page.wait_for_function(f"({EPOCHS_SHOWN})() >= 1", timeout=90_000)
+        run_id = re.search(r"run=([\w-]+)", page.url)[1]
+        page.context.close()
+    with running_server(tmp_path) as url:  # another server, on another port
+        page = visit(f"{url}/train?run={run_id}")
+        seen = page.evaluate(EPOCHS_SHOWN)
+        page.wait_for_function(f"({EPOCHS_SHOWN})() > {max(seen, 1)}", timeout=60_000)
+        page.get_by_role("button", name="Stop and save").click()
+        page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
+        status = json.loads((tmp_path / "runs" / run_id / "status.json").read_text())
+        assert status["state"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("broken.jpg", b"\xff\xd8\xff\xe0 half a picture", "broken.jpg"),
+        ("<b>bold</b>.png", b"no picture", "<b>bold</b>.png"),
+    ],
+)
+def test_a_bad_photo_is_one_sentence_on_the_page(server, visit, name, data, message):
+    page = visit(f"{server}/predict")
+    files = [{"name": name, "mimeType": "image/png", "buffer": data}]
+    page.locator("input[type=file]").set_input_files(files)
+    alert = page.locator("[data-testid=stAlert]")
+    alert.wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.locator("b", has_text="bold").count() == 0
+    assert "Traceback" not in alert.inner_text()
