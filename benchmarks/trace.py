@@ -1,11 +1,12 @@
 """Time `cnnviz.trace` against torchinfo and fvcore on the same networks, in one run.
 
-    python -m benchmarks.trace [--repeats 3] [NETWORK …]
+    python -m benchmarks.trace [--repeats 3] [--threads 1] [NETWORK …]
 
 Each network is built once with real weights and run on one 3 × 224 × 224 image. torchinfo gives a
 table of modules, fvcore counts the operators: together they say about what one trace says (without
 edges, receptive fields and training memory), so the ratio is their time over the trace's. Times
-are the medians of the repeats after one call that is not measured.
+are the medians of the repeats after one call that is not measured. One thread by default: on a
+shared machine more of them slow the other tools, which compute, but not the trace.
 """
 
 import argparse
@@ -60,8 +61,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", default=NETWORKS)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1, help="of torch's operators")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    torch.set_num_threads(arguments.threads)
     print(
         f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads, median of {arguments.repeats}\n"

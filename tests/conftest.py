@@ -6,7 +6,11 @@ import os
 # they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
+
 import pytest
+
+from cnnviz.settings import runs_dir
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +18,33 @@ def own_folders(tmp_path_factory, monkeypatch):
     """Keep every test away from the user's data sets and runs."""
     monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("runs")))
     monkeypatch.setenv("CNNVIZ_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory):
+    """The folder of a run trained to its end, once for all tests: LeNet-5 on the digits."""
+    from cnnviz.runs import create_run
+    from cnnviz.runs.worker import execute
+    from cnnviz.training.recipe import default_recipe
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("trained")))
+        run = create_run(default_recipe("lenet5", "digits", epochs=2, batch_size=64))
+        assert execute(run, "cpu") == "done"
+    return run.path
+
+
+@pytest.fixture
+def no_checkpoints(tmp_path_factory, monkeypatch):
+    """An empty folder of published checkpoints."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    monkeypatch.setenv("CNNVIZ_CHECKPOINTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def finished(trained_folder, own_folders, no_checkpoints):
+    """A finished run among the test's own, and the only trained model there is."""
+    from cnnviz.runs import Run
+
+    return Run(shutil.copytree(trained_folder, runs_dir() / trained_folder.name))

@@ -15,6 +15,7 @@ from cnnviz.anatomy.costs import AtenCounter, cost_of, needs_counter
 from cnnviz.anatomy.inputs import check_input_size, explain_misfit
 from cnnviz.anatomy.ledger import INPUT, Ledger, storage_of
 from cnnviz.anatomy.memory import saved_bytes
+from cnnviz.anatomy.meta_norm import QuickNorms
 from cnnviz.anatomy.operators import KIND, Operation, bind
 from cnnviz.anatomy.propagation import propagate
 from cnnviz.anatomy.receptive_field import CONSTANT, Field
@@ -91,7 +92,7 @@ def _run(
     image = torch.zeros((1, *size), dtype=next(dtypes, torch.float32), device=device)
     tracer = _Tracer(twin.eval(), image)
     try:
-        with device, torch.no_grad(), tracer:
+        with device, torch.no_grad(), QuickNorms(), tracer:
             twin(image)
     except CnnvizError:
         raise
@@ -104,7 +105,7 @@ def _run(
         ):
             raise _NeedsValuesError(explanation) from error
         raise explanation from error
-    with device:
+    with device, QuickNorms():
         return tracer.layers(), saved_bytes(twin, image)
 
 

@@ -19,6 +19,8 @@ _KINDS = {
     "other": ("Everything else", MUTED),
 }
 
+_LETTER = 0.025  # width of a letter, as a fraction of the axis on a phone
+
 
 def costly_layers(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a trace's frame that have parameters or MACs, in order of execution."""
@@ -85,12 +87,14 @@ def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
 
 
 def _stage_starts(paths: pd.Series) -> dict[int, str]:
-    """Return the index and name of each stage's first layer, far enough apart to be read."""
-    stages = paths.str.split(".").str[0]
+    """Return the index and name of each stage's first layer that has room on a narrow screen."""
+    stages = paths.str.split(".").str[0].tolist()
     starts: dict[int, str] = {}
-    apart = max(1, len(paths) // 10)
+    free = 0.0  # the first index at which a label touches none before it
     for index, stage in enumerate(stages):
+        half = _LETTER * (len(stage) + 2) / 2 * len(stages)
         new = index == 0 or stage != stages[index - 1]
-        if new and (not starts or index - max(starts) >= apart):
+        if new and (not starts or index - half >= free):
             starts[index] = stage
+            free = index + half
     return starts

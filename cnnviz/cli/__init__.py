@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser(train="train" in given).parse_args(given)
     try:
         status: int | None = options.command(options)
+        sys.stdout.flush()  # here, where a reader that has gone away is caught
     except CnnvizError as error:
         print(f"cnnviz: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -29,4 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f"{error.filename} cannot be used" if error.filename else "A file cannot be used"
+        print(f"cnnviz: {where} ({error.strerror or error}).", file=sys.stderr)
+        return 1
     return status or 0

@@ -27,6 +27,12 @@ def _size(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
 def make_parser(train: bool = True) -> argparse.ArgumentParser:
     """Return the parser; the options of `train` alone need torch, and can be left out."""
     parser = _Parser(prog="cnnviz", description="Look inside the networks from LeNet to ConvNeXt.")
@@ -90,7 +96,7 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     )
     predict.add_argument("images", nargs="+", metavar="IMAGE")
     predict.add_argument("--model", action="append", metavar="NAME", help="default: every one")
-    predict.add_argument("--top", type=int, default=5, help="classes to print (default 5)")
+    predict.add_argument("--top", type=_positive, default=5, help="classes to print (default 5)")
     command(
         "compare", commands.compare_command, "one row per trained model: accuracy and every cost"
     ).add_argument("--csv", action="store_true", help="print CSV")

@@ -7,13 +7,18 @@ once, where torch takes seconds to load.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli.errors import checked
 from cnnviz.cli.output import print_json, print_record, print_rows
 from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from cnnviz.runs import Run
 
 
 def list_command(options: argparse.Namespace) -> None:
@@ -48,11 +53,12 @@ def inspect_command(options: argparse.Namespace) -> None:
     rows = [{c: layer[c] for c in columns} for layer in traced.to_dict()["layers"]]
     print_rows(rows, columns, options)
     if not options.csv:
-        size, jump = traced.receptive_field or (None, None)
+        size, jump = traced.receptive_field or ("–", "–")
+        kept = "–" if traced.training_bytes is None else f"{traced.training_bytes:,}"
         print(
             f"\n{traced.params:,} parameters · {traced.macs:,} MACs ({2 * traced.macs:,} FLOPs) · "
-            f"{traced.activation_bytes:,} bytes of activations, {traced.training_bytes:,} kept "
-            f"for training · receptive field {size}, jump {jump}"
+            f"{traced.activation_bytes:,} bytes of activations, {kept} kept for training · "
+            f"receptive field {size}, jump {jump}"
         )
 
 
@@ -98,16 +104,23 @@ def train_command(options: argparse.Namespace) -> int:
     )
     checked(lambda: pick_device(options.device))
     run = runs.create_run(recipe)
+    return _train(run, options, runs.start_detached)
+
+
+def _train(run: Run, options: argparse.Namespace, detach: Callable[[Run, str], None]) -> int:
+    """Train `run`, here or in a process of its own; print its folder, as JSON how it ended."""
     if options.detach:
-        runs.start_detached(run, options.device)
-        print(run.path)
-        return 0
-    print(run.path)
-    sys.stdout.flush()
-    return _execute(run, options.device)
+        detach(run, options.device)
+    if not options.json:
+        print(run.path, flush=True)
+    status = 0 if options.detach else _execute(run, options.device)
+    if options.json:
+        accuracy = run.status.accuracy
+        print_json({"id": run.id, "path": str(run.path), "state": run.state, "accuracy": accuracy})
+    return status
 
 
-def _execute(run: Any, device: str) -> int:  # noqa: ANN401 - a Run; runs is imported late
+def _execute(run: Run, device: str) -> int:
     """Train in this process under a progress bar; 143 if it was told to stop."""
     from tqdm import tqdm
 
@@ -143,10 +156,13 @@ def _execute(run: Any, device: str) -> int:  # noqa: ANN401 - a Run; runs is imp
 
 def runs_list(options: argparse.Namespace) -> None:
     """Print every run, newest first."""
-    from cnnviz.runs import list_runs
+    from cnnviz.runs import survey_runs
 
+    found, problems = survey_runs()
+    for problem in problems.values():
+        print(f"cnnviz: {problem}", file=sys.stderr)
     columns = ["id", "state", "epoch", "epochs", "loss", "val_accuracy", "accuracy", "eta"]
-    print_rows([run.summary() for run in list_runs()], columns, options)
+    print_rows([run.summary() for run in found], columns, options)
 
 
 def runs_show(options: argparse.Namespace) -> None:
@@ -174,11 +190,10 @@ def runs_resume(options: argparse.Namespace) -> int:
     from cnnviz.runs import find_run, resume_run
 
     run = find_run(options.id)
-    if options.detach:
-        resume_run(run, options.device)
-        print(run.path)
-        return 0
-    return _execute(run, options.device)
+    # A detached trainer is this very command: it finds itself, or nobody yet, named in the status.
+    if not run.can_resume and run.status.pid not in (None, os.getpid()):
+        raise CnnvizError(f"The run {run.id} is {run.state} and cannot be resumed.")
+    return _train(run, options, resume_run)
 
 
 def runs_delete(options: argparse.Namespace) -> None:
@@ -209,12 +224,9 @@ def predict_command(options: argparse.Namespace) -> None:
     """Ask trained models about image files."""
     from cnnviz.prediction import predict
 
+    images = {image: _picture(image) for image in options.images}
     rows = []
-    for image in options.images:
-        try:
-            data = Path(image).read_bytes()
-        except OSError as error:
-            raise CnnvizError(f"{image} cannot be read ({error.strerror}).") from error
+    for image, data in images.items():
         for answer in predict(data, options.model, top=options.top):
             rows.append(
                 {
@@ -233,6 +245,20 @@ def predict_command(options: argparse.Namespace) -> None:
     print_rows(rows, ["image", "model", "ranked", "latency_ms"], options)
 
 
+def _picture(path: str) -> bytes:
+    """Read a picture and refuse a broken one by its name, before any network is asked."""
+    from cnnviz.images import decode
+
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CnnvizError(
+            f"{path} cannot be read ({error.strerror}): check the name and its permissions."
+        ) from error
+    decode(data, Path(path).name)
+    return data
+
+
 def compare_command(options: argparse.Namespace) -> None:
     """Print one row per trained model."""
     from cnnviz.compare import compare
@@ -245,6 +271,7 @@ def compare_command(options: argparse.Namespace) -> None:
         "params",
         "macs",
         "weight_bytes",
+        "activation_bytes",
         "latency_ms",
         "epochs",
         "training_seconds",

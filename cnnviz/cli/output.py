@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import sys
 from typing import Any
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document; JSON knows no infinity, so a loss that overflowed is null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_rows(rows: list[dict[str, Any]], columns: list[str], options: argparse.Namespace) -> None:
@@ -23,7 +32,7 @@ def print_rows(rows: list[dict[str, Any]], columns: list[str], options: argparse
         writer.writerow(columns)
         writer.writerows([[_plain(row[c]) for c in columns] for row in rows])
     else:
-        _print_table([[_pretty(row[c]) for c in columns] for row in rows], columns)
+        _print_table([[_shown(c, row[c]) for c in columns] for row in rows], columns)
 
 
 def print_record(record: dict[str, Any], options: argparse.Namespace) -> None:
@@ -33,7 +42,7 @@ def print_record(record: dict[str, Any], options: argparse.Namespace) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        print(f"{name:{width}}  {_pretty(value)}")
+        print(f"{name:{width}}  {_shown(name, value)}")
 
 
 def _plain(value: object) -> object:
@@ -41,6 +50,11 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return "x".join(map(str, value))
     return "" if value is None else value
+
+
+def _shown(name: str, value: object) -> str:
+    """A cell of a table: numbers that count something are grouped, names such as 1998 are not."""
+    return str(value) if name in ("year", "seed") else _pretty(value)
 
 
 def _pretty(value: object) -> str:

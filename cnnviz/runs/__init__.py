@@ -4,7 +4,18 @@ Nothing here needs a server. The app and the command line read the same folders,
 survives a reload of the page and a restart of the app, and either can stop or resume it.
 """
 
-from cnnviz.runs.folder import METRICS, RECIPE, Metrics, Run, State, Status, find_run, list_runs
+from cnnviz.runs.folder import (
+    METRICS,
+    RECIPE,
+    Metrics,
+    Run,
+    RunSurvey,
+    State,
+    Status,
+    find_run,
+    list_runs,
+    survey_runs,
+)
 from cnnviz.runs.launch import create_run, delete_run, publish, resume_run, start_detached, stop_run
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "RECIPE",
     "Metrics",
     "Run",
+    "RunSurvey",
     "State",
     "Status",
     "create_run",
@@ -22,4 +34,5 @@ __all__ = [
     "resume_run",
     "start_detached",
     "stop_run",
+    "survey_runs",
 ]

@@ -11,7 +11,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,7 +84,7 @@ class Run:
         """The recipe it was asked for."""
         try:
             return parse_recipe(json.loads((self.path / RECIPE).read_text()))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, CnnvizError) as error:
             raise CnnvizError(
                 f"The run {self.id} has no readable {RECIPE}: delete it and start a new one."
             ) from error
@@ -201,8 +201,27 @@ def find_run(run_id: str) -> Run:
     return Run(path)
 
 
+class RunSurvey(NamedTuple):
+    """The runs, newest first, and for each whose recipe cannot be read a sentence that says so."""
+
+    runs: list[Run]
+    problems: dict[str, str]
+
+
+def survey_runs() -> RunSurvey:
+    """Sort all runs into those that can be shown and those that can only be deleted."""
+    survey = RunSurvey([], {})
+    for run in list_runs():
+        try:
+            _ = run.recipe
+            survey.runs.append(run)
+        except CnnvizError as error:
+            survey.problems[run.id] = str(error)
+    return survey
+
+
 def list_runs() -> list[Run]:
-    """Return all runs, newest first."""
+    """Return all runs, newest first, readable or not."""
     folder = runs_dir()
     if not folder.is_dir():
         return []

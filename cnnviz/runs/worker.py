@@ -18,7 +18,6 @@ import torch
 
 from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
-from cnnviz.registry import get
 from cnnviz.runs.folder import LAST, LOCK, METRICS, STOP, Run, Status
 from cnnviz.settings import cpu_threads
 from cnnviz.training import data
@@ -86,6 +85,10 @@ def execute(run: Run, device: str = "auto", listener: Listener | None = None) ->
     except filelock.Timeout:
         raise CnnvizError(f"The run {run.id} is being trained by another process.") from None
     with lock:
+        if (
+            run.can_resume
+        ):  # nobody trains it: a stop that lies there was meant for the last trainer
+            (run.path / STOP).unlink(missing_ok=True)
         started = psutil.Process().create_time()
         status = run.status.model_copy(
             update={
@@ -198,7 +201,7 @@ def _cut_metrics(run: Run, step: int) -> None:
 
 def _finish(run: Run, trainer: Trainer) -> Checkpoint:
     """Write the weights, evaluate what was written once on the test images, write the card."""
-    recipe, images = trainer.recipe, trainer.data
+    images = trainer.data
     card = _card(run, trainer)
     saved = save_checkpoint(trainer.final_model, card, run.path)
     # Rounding to fp16 moves a figure in its last digits; the card's is the file's own.
@@ -208,7 +211,7 @@ def _finish(run: Run, trainer: Trainer) -> Checkpoint:
         images.test_labels,
         mean=images.mean,
         std=images.std,
-        size=get(recipe.variant).input_size[1:],
+        size=trainer.size,
     )
     figures = {
         "accuracy": result.accuracy,
@@ -221,14 +224,14 @@ def _finish(run: Run, trainer: Trainer) -> Checkpoint:
 
 def _card(run: Run, trainer: Trainer) -> Card:
     recipe = trainer.recipe
-    variant = get(recipe.variant)
+    input_size = (trainer.data.channels, *trainer.size)
     return Card(
         name=run.id,
         variant=recipe.variant,
         knobs=recipe.knobs,
         dataset=recipe.dataset,
         classes=trainer.data.classes,
-        input_size=variant.input_size,
+        input_size=input_size,
         mean=trainer.data.mean,
         std=trainer.data.std,
         train_images=len(trainer.images),
@@ -239,7 +242,7 @@ def _card(run: Run, trainer: Trainer) -> Card:
         precision=trainer.precision,
         seconds=round(trainer.seconds, 1),
         images_per_second=round(trainer.step * recipe.batch_size / trainer.seconds, 1),
-        macs=trace(trainer.model, variant.input_size).macs,
+        macs=trace(trainer.model, input_size).macs,
         history=trainer.history,
     )
 

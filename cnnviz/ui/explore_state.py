@@ -56,12 +56,14 @@ def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
     variant = registry.list_variants()[0]
     try:
         if "variant" in query:
-            variant = registry.get(query["variant"])
+            variant = registry.get(query["variant"][:60])
         elif "family" in query:
-            family = registry.get_architecture(query["family"])
+            family = registry.get_architecture(query["family"][:60])
             variant = registry.list_variants(family.name)[0]
     except CnnvizError as error:
-        return Selection(variant), [f"{error} Showing {variant.title} instead."]
+        reason = str(error).partition("; known: ")[0]  # the pickers list what there is
+        end = "" if reason.endswith((".", "?")) else "."
+        return Selection(variant), [f"{reason}{end} Showing {variant.title} instead."]
     knobs: dict[str, KnobValue] = {}
     for knob in variant.knobs:
         try:

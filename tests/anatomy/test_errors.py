@@ -48,6 +48,11 @@ def test_other_refusals_name_layer_and_shape():
     assert "its layer 0 (layer_norm) refuses an input of shape 1×3×9×9" in text
 
 
+def test_batch_norm_of_another_width():
+    text = message(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(5)), (3, 8, 8))
+    assert "its layer 1 (batch_norm) refuses an input of shape 1×4×6×6 (running_mean should" in text
+
+
 def test_the_networks_own_complaint():
     with torch.device("meta"):
         model = torchvision.models.vit_b_32()

@@ -22,8 +22,10 @@ def test_bytes_by_hand():
     assert found.weight_bytes == 4 * sum(p.numel() for p in model.parameters())
 
 
-def test_training_bytes_equal_those_of_a_real_pass():
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.AvgPool2d(2))
+@pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}])
+def test_training_bytes_equal_those_of_a_real_pass(options):
+    norm = nn.BatchNorm2d(8, **options)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.GELU(), nn.AvgPool2d(2), norm)
     kept = {}
     with torch.autograd.graph.saved_tensors_hooks(
         lambda t: kept.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t

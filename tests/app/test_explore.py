@@ -58,12 +58,15 @@ def test_picking_a_family_opens_its_first_variant():
     assert "269,722" in html_of(app)
 
 
-@pytest.mark.parametrize("variant", ["resnet_20", "<script>alert(1)</script>", "", "../x"])
+@pytest.mark.parametrize(
+    "variant", ["resnet_20", "<script>alert(1)</script>", "", "../x", "x" * 4000]
+)
 def test_an_unknown_variant_gets_one_sentence_and_the_default(variant):
     app = opened(variant=variant)
     assert not app.exception
     assert len(app.warning) == 1
     assert "Showing LeNet-5 (1998) instead." in app.warning[0].value
+    assert len(app.warning[0].value) < 150
     assert app.query_params["variant"] == "lenet5"
 
 

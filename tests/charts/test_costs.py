@@ -57,3 +57,12 @@ def test_unknown_macs_and_empty_networks(frame):
     assert [bars.name for bars in costs.cost_bars(frame, "macs").data] == ["Convolution"]
     frame[["params", "params_share"]] = 0
     assert costs.cost_sentence(frame, "params") == "No layer has parameters"
+
+
+def test_labels_keep_clear_of_one_another(frame):
+    many = pd.concat([frame] * 12, ignore_index=True)
+    many["path"] = [f"inception{i // 4}.conv{i}" for i in range(len(many))]
+    axis = costs.cost_bars(many, "macs").layout.xaxis
+    assert 1 < len(axis.ticktext) < 12
+    assert axis.ticktext[0] == "inception0"
+    assert min(b - a for a, b in zip(axis.tickvals, axis.tickvals[1:], strict=False)) >= 9

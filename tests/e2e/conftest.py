@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -124,20 +124,21 @@ def _wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: fl
     pytest.fail(f"the app did not start:\n{log.read_text()[-2000:]}")
 
 
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start a server that lives as long as the test: ``url = start_server(cwd=…, NAME=value)``."""
+    with ExitStack() as servers:
+
+        def start(**settings) -> str:
+            return servers.enter_context(running_server(tmp_path, **settings))
+
+        yield start
+
+
 @pytest.fixture(scope="module")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Callable:
-    """Give `running_server` with a folder of its own: ``with start_server() as url``."""
-
-    def start(**settings: str):
-        return running_server(tmp_path_factory.mktemp("server"), **settings)
-
-    return start
-
-
-@pytest.fixture(scope="module")
-def server(start_server: Callable) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a fresh server for this module."""
-    with start_server() as url:
+    with running_server(tmp_path_factory.mktemp("server")) as url:
         yield url
 
 
@@ -153,8 +154,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open an address and wait until it is settled: ``visit(url, width=390, dark=True)``."""
+def visit(browser: Browser, start_server: Callable) -> Iterator[Callable[..., Page]]:
+    """Open an address and wait until it is settled: ``visit(url, width=390, dark=True)``.
+
+    It rests on `start_server` so that pages are closed before their server goes.
+    """
     contexts, faults = [], []
 
     def note_console(message: ConsoleMessage) -> None:

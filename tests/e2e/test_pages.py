@@ -3,23 +3,21 @@
 import pytest
 
 from cnnviz.ui.links import PAGES
-from tests.e2e.conftest import running_server, screenshot, serious_violations, settled
+from tests.e2e.conftest import screenshot, serious_violations, settled
 
 
 def test_a_deep_link_on_a_fresh_server_has_the_shell(start_server, visit):
-    with start_server() as url:
-        page = visit(f"{url}/explore?variant=resnet20_cifar")
-        assert page.get_by_role("link", name="Train").is_visible()
-        assert page.get_by_role("heading", name="ResNet-20 for CIFAR-10").is_visible()
-        assert page.title() == "Explore · cnnviz"
+    page = visit(f"{start_server()}/explore?variant=resnet20_cifar")
+    assert page.get_by_role("link", name="Train", exact=True).is_visible()
+    assert page.get_by_role("heading", name="ResNet-20 for CIFAR-10").is_visible()
+    assert page.title() == "Explore · cnnviz"
 
 
-def test_the_app_starts_from_another_folder(tmp_path, visit):
-    with running_server(tmp_path, cwd=tmp_path) as url:
-        page = visit(url)
-        assert page.get_by_role("heading", name="From LeNet to ConvNeXt").is_visible()
-        background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
-        assert page.evaluate(background) == "rgb(252, 252, 251)"  # our settings are read
+def test_the_app_starts_from_another_folder(start_server, visit, tmp_path):
+    page = visit(start_server(cwd=tmp_path))
+    assert page.get_by_role("heading", name="From LeNet to ConvNeXt").is_visible()
+    background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+    assert page.evaluate(background) == "rgb(252, 252, 251)"  # our settings are read
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -68,6 +68,7 @@ def test_train_watch_ask_and_compare(tmp_path, visit):
         points = page.evaluate("document.querySelector('.js-plotly-plot').data[0].customdata")
         assert points == [[run_id]]
         screenshot(page, "journey-3-compared")
+        page.context.close()  # before its server goes
 
 
 def test_a_restarted_app_finds_its_run_again_and_stops_it(tmp_path, visit):
@@ -85,6 +86,7 @@ def test_a_restarted_app_finds_its_run_again_and_stops_it(tmp_path, visit):
         page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
         status = json.loads((tmp_path / "runs" / run_id / "status.json").read_text())
         assert status["state"] == "stopped"
+        page.context.close()
 
 
 @pytest.mark.parametrize(
