@@ -6,8 +6,11 @@ import os
 # they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
 import shutil
+from pathlib import Path
 
+import psutil
 import pytest
 
 from cnnviz.settings import runs_dir
@@ -16,8 +19,21 @@ from cnnviz.settings import runs_dir
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
     """Keep every test away from the user's data sets and runs."""
-    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("runs")))
+    runs = tmp_path_factory.mktemp("runs")
+    monkeypatch.setenv("CNNVIZ_RUNS", str(runs))
     monkeypatch.setenv("CNNVIZ_DATA", str(tmp_path_factory.mktemp("data")))
+    yield
+    end_runs(runs)
+
+
+def end_runs(folder: Path) -> None:
+    """Kill what still trains in `folder`: a detached run outlives the test that failed."""
+    from cnnviz.runs import Run
+
+    for run in map(Run, folder.glob("*")):
+        if run.is_active and run.status.pid not in (None, os.getpid()):
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(run.status.pid).kill()
 
 
 @pytest.fixture(scope="session")

@@ -191,7 +191,8 @@ def runs_resume(options: argparse.Namespace) -> int:
 
     run = find_run(options.id)
     # A detached trainer is this very command: it finds itself, or nobody yet, named in the status.
-    if not run.can_resume and run.status.pid not in (None, os.getpid()):
+    others = run.is_active and run.status.pid not in (None, os.getpid())
+    if run.state == "done" or others:
         raise CnnvizError(f"The run {run.id} is {run.state} and cannot be resumed.")
     return _train(run, options, resume_run)
 

@@ -20,6 +20,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.conftest import end_runs
+
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 CHROMIUM_FLAGS = [
@@ -111,6 +113,13 @@ def running_server(folder: Path, cwd: Path = ROOT, **settings: str) -> Iterator[
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(autouse=True)
+def no_run_left(tmp_path: Path) -> Iterator[None]:
+    """End the runs that a test started through an app with its runs in `tmp_path`."""
+    yield
+    end_runs(tmp_path / "runs")
 
 
 def _wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: float = 60) -> None:

@@ -1,0 +1,149 @@
+import math
+
+import pandas as pd
+import pytest
+
+from cnnviz.charts import compare
+
+COLUMNS = [
+    "model",
+    "title",
+    "family",
+    "family_title",
+    "accuracy",
+    "test_images",
+    "params",
+    "weight_bytes",
+]
+
+
+@pytest.fixture
+def frame():
+    rows = [
+        ("r20", "ResNet-20", "resnet", "ResNet", 0.91, 10_000, 270_000, 560_000),
+        ("r18", "ResNet-18", "resnet", "ResNet", 0.94, 10_000, 11_174_000, 22_400_000),
+        ("l5", "LeNet-5", "lenet", "LeNet", 0.74, 10_000, 62_000, 125_000),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def points(figure):
+    return {
+        model[0]: (x, y)
+        for trace in figure.data
+        for model, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+    }
+
+
+def test_every_model_is_a_point_and_every_family_a_trace(frame):
+    figure = compare.accuracy_against(frame, "params", dark=False)
+    assert points(figure) == {
+        "r20": (270_000, 0.91),
+        "r18": (11_174_000, 0.94),
+        "l5": (62_000, 0.74),
+    }
+    assert [t.name for t in figure.data] == ["ResNet", "LeNet"]
+    assert [list(t.text) for t in figure.data] == [["ResNet-20", "ResNet-18"], ["LeNet-5"]]
+    assert figure.data[0].marker.symbol != figure.data[1].marker.symbol
+    assert figure.layout.xaxis.type == "log"
+    low, high = figure.layout.xaxis.range
+    assert low < math.log10(62_000) < math.log10(11_174_000) < high
+
+
+def test_bytes_are_shown_as_megabytes(frame):
+    figure = compare.accuracy_against(frame, "weight_bytes", dark=True)
+    assert points(figure)["r20"] == (0.56, 0.91)
+    assert "(MB)" in figure.layout.xaxis.title.text
+
+
+@pytest.mark.parametrize("cost", compare.COSTS)
+def test_every_cost_has_an_axis(frame, cost):
+    figure = compare.accuracy_against(frame.assign(**{cost: [1.0, 2.0, 3.0]}), cost, dark=False)
+    assert figure.layout.xaxis.title.text == compare.COSTS[cost][0]
+
+
+def test_one_model_stands_inside_its_axes(frame):
+    figure = compare.accuracy_against(frame[frame["model"] == "l5"], "params", dark=False)
+    assert points(figure) == {"l5": (62_000, 0.74)}
+    low, high = figure.layout.xaxis.range
+    assert low < math.log10(62_000) < high
+    low, high = figure.layout.yaxis.range
+    assert low < 0.74 < high
+
+
+def test_without_models_the_axes_are_empty(frame):
+    figure = compare.accuracy_against(frame[:0], "params", dark=False)
+    assert list(figure.data) == []
+    assert compare.sentence(frame[:0], "CIFAR-10") == "No network to compare yet"
+
+
+def test_a_family_without_a_colour_of_its_own_is_drawn(frame):
+    other = frame.assign(family="mine", family_title="Mine")
+    (trace,) = compare.accuracy_against(other, "params", dark=False).data
+    assert trace.name == "Mine"
+    assert trace.marker.symbol == "circle"
+
+
+# The 95 % interval
+
+
+@pytest.mark.parametrize("images", [1, 10, 360, 10_000])
+@pytest.mark.parametrize("accuracy", [0.0, 0.1, 0.5, 0.937, 1.0])
+def test_the_ends_are_1_96_deviations_from_what_was_measured(accuracy, images):
+    """Wilson's interval is every p of which the measurement is at most 1.96 deviations away."""
+    low, high = compare.interval(accuracy, images)
+    assert -1e-12 <= low <= accuracy + 1e-12
+    assert accuracy - 1e-12 <= high <= 1 + 1e-12
+    for end in (low, high):
+        deviation = math.sqrt(max(end * (1 - end), 0) / images)
+        assert abs(accuracy - end) == pytest.approx(1.96 * deviation, abs=1e-7)
+    assert high > low
+
+
+def test_for_many_images_it_is_the_normal_interval():
+    # 90 % of 10,000: 1.96 × 0.003
+    assert compare.margin(0.9, 10_000) == pytest.approx(0.00588, rel=1e-3)
+    assert compare.interval(0.9, 10_000) == pytest.approx((0.894, 0.906), abs=2e-4)
+
+
+def test_without_images_nothing_is_known():
+    assert compare.interval(0.5, 0) == (0, 1)
+
+
+def test_the_bars_end_at_the_interval(frame):
+    frame.loc[2, ["accuracy", "test_images"]] = [1.0, 360]
+    trace = compare.accuracy_against(frame, "params", dark=False).data[1]
+    low, high = compare.interval(1.0, 360)
+    assert trace.y[0] + trace.error_y.array[0] == pytest.approx(high)
+    assert trace.y[0] - trace.error_y.arrayminus[0] == pytest.approx(low)
+    assert low == pytest.approx(360 / (360 + 1.96**2))  # Wilson's formula for p = 1
+
+
+# Classes and sentences
+
+
+def test_the_heatmap_holds_a_row_a_model_and_a_column_a_class():
+    table = pd.DataFrame({"cat": [0.5, None], "dog": [0.25, 1.0]}, index=["A", "B"])
+    (heatmap,) = compare.accuracy_by_class(table, dark=False).data
+    assert list(heatmap.x) == ["cat", "dog"]
+    assert list(heatmap.y) == ["A", "B"]
+    assert [list(row) for row in heatmap.text] == [["50%", "25%"], ["", "100%"]]
+    assert heatmap.z[0].tolist() == [0.5, 0.25]
+    assert (heatmap.zmin, heatmap.zmax) == (0, 1)
+
+
+def test_the_sentence_names_the_best_and_the_smallest(frame):
+    assert compare.sentence(frame, "CIFAR-10") == (
+        "ResNet-18 gets 94.0 % of the CIFAR-10 test images right; LeNet-5, 180 × smaller, 74.0 %"
+    )
+    assert "LeNet-5, 4.4 × smaller" in compare.sentence(frame[frame["model"] != "r18"], "CIFAR-10")
+    huge = frame.assign(params=[270_000, 350_000_000, 62_000])
+    assert "5,645 × smaller" in compare.sentence(huge, "CIFAR-10")
+
+
+def test_one_model_or_equal_ones_are_not_compared_with_themselves(frame):
+    alone = "LeNet-5 gets 74.0 % of the digits test images right"
+    small = frame[frame["model"] == "l5"]
+    assert compare.sentence(small, "digits") == alone
+    twice = pd.concat([small.assign(model="run", accuracy=0.7), small])
+    assert compare.sentence(twice, "digits") == alone
