@@ -1,7 +1,7 @@
 import streamlit as st
 
 from cnnviz.errors import CnnvizError
-from cnnviz.ui import caches, explore_panels, panels
+from cnnviz.ui import caches, explore_panels, explore_views, panels
 from cnnviz.ui.explore_state import pick
 
 panels.head(
@@ -21,9 +21,4 @@ except CnnvizError as error:
 
 explore_panels.headline(trace)
 st.space("small")
-explore_panels.where(caches.layer_frame(*selection.arguments))
-st.space("small")
-explore_panels.table(selection)
-st.space("small")
-explore_panels.changes(selection.variant)
-explore_panels.code(selection)
+explore_views.show(selection, trace)

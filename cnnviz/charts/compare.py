@@ -18,9 +18,23 @@ COSTS = {
 }
 
 
+def interval(accuracy: float, images: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy measured on `images` images (Wilson 1927).
+
+    It stays within 0 and 1, and has a width even where every image is right.
+    """
+    if not images:
+        return 0.0, 1.0
+    share = 1.96**2 / images
+    middle = (accuracy + share / 2) / (1 + share)
+    half = 1.96 * math.sqrt((accuracy * (1 - accuracy) + share / 4) / images) / (1 + share)
+    return middle - half, middle + half
+
+
 def margin(accuracy: float, images: int) -> float:
-    """Half the width of the 95 % interval of an accuracy measured on `images` images."""
-    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images) if images else 0.0
+    """Half the width of that interval."""
+    low, high = interval(accuracy, images)
+    return (high - low) / 2
 
 
 def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
@@ -33,6 +47,9 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     for family, rows in frame.groupby("family", sort=False):
         colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
         values = rows[cost] / divisor
+        bounds = [
+            interval(a, n) for a, n in zip(rows["accuracy"], rows["test_images"], strict=True)
+        ]
         figure.add_scatter(
             x=values,
             y=rows["accuracy"],
@@ -51,8 +68,9 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
                 "line": {"width": 1.5, "color": TEXT.on(dark)},
             },
             error_y={
-                "array": [
-                    margin(a, n) for a, n in zip(rows["accuracy"], rows["test_images"], strict=True)
+                "array": [high - a for a, (_, high) in zip(rows["accuracy"], bounds, strict=True)],
+                "arrayminus": [
+                    a - low for a, (low, _) in zip(rows["accuracy"], bounds, strict=True)
                 ],
                 "color": MUTED.on(dark),
                 "thickness": 1,
@@ -71,11 +89,15 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
 
 def _decades(values: pd.Series[float]) -> list[float]:
     """Whole decades around the values, so that a lone point does not stand on the edge."""
+    if values.empty:
+        return [0, 1]
     low, high = math.log10(values.min()), math.log10(values.max())
     return [math.floor(low - 0.15), math.ceil(high + 0.35)]
 
 
 def _room(accuracies: pd.Series[float]) -> list[float]:
+    if accuracies.empty:
+        return [0, 1]
     low, high = float(accuracies.min()), float(accuracies.max())
     return [max(low - 0.08, 0.0), min(high + 0.08, 1.04)]
 
@@ -92,7 +114,7 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
             z=frame.to_numpy(),
             x=list(frame.columns),
             y=list(frame.index),
-            text=[[f"{value:.0%}" for value in row] for row in frame.to_numpy()],
+            text=[["" if math.isnan(v) else f"{v:.0%}" for v in row] for row in frame.to_numpy()],
             texttemplate="%{text}",
             textfont={"color": TEXT.on(dark)},
             colorscale=[[0, low], [1, high]],
@@ -112,11 +134,14 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
 
 def sentence(frame: pd.DataFrame) -> str:
     """What the comparison shows, as a title: the best network, and the cheapest beside it."""
+    if frame.empty:
+        return "No network to compare yet"
     best = frame.iloc[int(frame["accuracy"].argmax())]
     small = frame.iloc[int(frame["params"].argmin())]
     text = f"{best['title']} gets {best['accuracy'] * 100:.1f} % of the test images right"
-    if small["model"] == best["model"]:
-        return text
     ratio = best["params"] / small["params"]
+    if ratio < 1.05:
+        return text
+    times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
     share = f"{small['accuracy'] * 100:.1f} %"
-    return f"{text}; {small['title']}, {ratio:.2g} × smaller, {share}"
+    return f"{text}; {small['title']}, {times} × smaller, {share}"

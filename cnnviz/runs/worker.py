@@ -85,9 +85,7 @@ def execute(run: Run, device: str = "auto", listener: Listener | None = None) ->
     except filelock.Timeout:
         raise CnnvizError(f"The run {run.id} is being trained by another process.") from None
     with lock:
-        if (
-            run.can_resume
-        ):  # nobody trains it: a stop that lies there was meant for the last trainer
+        if run.can_resume:  # a stop that lies there was meant for the last trainer, who is gone
             (run.path / STOP).unlink(missing_ok=True)
         started = psutil.Process().create_time()
         status = run.status.model_copy(

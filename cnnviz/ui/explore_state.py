@@ -16,6 +16,8 @@ from cnnviz.ui.caches import Knobs
 
 MAX_SIDE = 1024
 MAX_CLASSES = 100_000
+#: What a view of the page keeps in the URL beside the selection.
+VIEW_KEYS = ("view", "layer", "other")
 _URL = "explore_url"  # the query this page wrote last
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
 
@@ -108,7 +110,9 @@ def pick() -> tuple[Selection, list[str]]:
 
     The URL wins where it is not the one written here last: a deep link, the browser's back button.
     """
-    query = st.query_params.to_dict()
+    whole = st.query_params.to_dict()
+    of_view = {key: whole.pop(key) for key in VIEW_KEYS if key in whole}
+    query = whole
     last: dict[str, str] = st.session_state.get(_URL, {})
     problems: list[str] = []
     if not query and last:
@@ -118,8 +122,8 @@ def pick() -> tuple[Selection, list[str]]:
         _seed(selection)
     selection = _row()
     written = selection.to_query()
-    if written != st.query_params.to_dict():
-        st.query_params.from_dict(written)
+    if written | of_view != st.query_params.to_dict():
+        st.query_params.from_dict(written | of_view)
     st.session_state[_URL] = written
     return selection, problems
 

@@ -74,7 +74,7 @@ def test_one_model_stands_inside_its_axes(frame):
 def test_without_models_the_axes_are_empty(frame):
     figure = compare.accuracy_against(frame[:0], "params", dark=False)
     assert list(figure.data) == []
-    assert compare.sentence(frame[:0], "CIFAR-10") == "No network to compare yet"
+    assert compare.sentence(frame[:0]) == "No network to compare yet"
 
 
 def test_a_family_without_a_colour_of_its_own_is_drawn(frame):
@@ -133,17 +133,17 @@ def test_the_heatmap_holds_a_row_a_model_and_a_column_a_class():
 
 
 def test_the_sentence_names_the_best_and_the_smallest(frame):
-    assert compare.sentence(frame, "CIFAR-10") == (
-        "ResNet-18 gets 94.0 % of the CIFAR-10 test images right; LeNet-5, 180 × smaller, 74.0 %"
+    assert compare.sentence(frame) == (
+        "ResNet-18 gets 94.0 % of the test images right; LeNet-5, 180 × smaller, 74.0 %"
     )
-    assert "LeNet-5, 4.4 × smaller" in compare.sentence(frame[frame["model"] != "r18"], "CIFAR-10")
+    assert "LeNet-5, 4.4 × smaller" in compare.sentence(frame[frame["model"] != "r18"])
     huge = frame.assign(params=[270_000, 350_000_000, 62_000])
-    assert "5,645 × smaller" in compare.sentence(huge, "CIFAR-10")
+    assert "5,645 × smaller" in compare.sentence(huge)
 
 
 def test_one_model_or_equal_ones_are_not_compared_with_themselves(frame):
-    alone = "LeNet-5 gets 74.0 % of the digits test images right"
+    alone = "LeNet-5 gets 74.0 % of the test images right"
     small = frame[frame["model"] == "l5"]
-    assert compare.sentence(small, "digits") == alone
+    assert compare.sentence(small) == alone
     twice = pd.concat([small.assign(model="run", accuracy=0.7), small])
-    assert compare.sentence(twice, "digits") == alone
+    assert compare.sentence(twice) == alone

@@ -1,0 +1,51 @@
+"""The views of the Explore page: one is drawn at a time, and the URL says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from cnnviz.anatomy import Trace
+from cnnviz.ui import caches, explore_panels
+from cnnviz.ui.explore_state import Selection
+
+View = Callable[[Selection, Trace], None]
+
+
+def overview(selection: Selection, _: Trace) -> None:
+    """Where the cost sits, the layer table, what was changed, the code."""
+    explore_panels.where(caches.layer_frame(*selection.arguments))
+    st.space("small")
+    explore_panels.table(selection)
+    st.space("small")
+    explore_panels.changes(selection.variant)
+    explore_panels.code(selection)
+
+
+#: Name in the URL -> title and what draws it, in the order of the control.
+VIEWS: dict[str, tuple[str, View]] = {
+    "layers": ("Layers", overview),
+}
+
+
+def show(selection: Selection, trace: Trace) -> None:
+    """Write the control that picks a view, and that view."""
+    names = list(VIEWS)
+    wanted = st.query_params.get("view", names[0])
+    if "explore_view" not in st.session_state:
+        st.session_state["explore_view"] = wanted if wanted in VIEWS else names[0]
+    chosen = st.segmented_control(
+        "View",
+        names,
+        format_func=lambda name: VIEWS[name][0],
+        key="explore_view",
+        required=True,
+        label_visibility="collapsed",
+    )
+    name = chosen or names[0]
+    if name != names[0]:
+        st.query_params["view"] = name
+    elif "view" in st.query_params:
+        del st.query_params["view"]
+    VIEWS[name][1](selection, trace)

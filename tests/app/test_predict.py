@@ -1,0 +1,173 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from cnnviz.images import encode_png, sample_photos
+from cnnviz.prediction import predict
+from cnnviz.runs import publish
+from cnnviz.settings import ROOT
+
+PAGE = str(ROOT / "pages" / "predict.py")
+CAT = sample_photos()["cat"]
+
+
+def opened(**query):
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return fine(app.run())
+
+
+def fine(app):
+    assert not app.exception
+    return app
+
+
+def html_of(app):
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def upload(app, *files):
+    app.file_uploader(key="photos").set_value([(n, d, "image/png") for n, d in files]).run()
+    return fine(app)
+
+
+def jpeg(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_without_a_trained_network_it_offers_to_train_one(no_checkpoints):
+    app = opened()
+    assert "No network has been trained yet" in app.info[0].value
+    (link,) = app.get("page_link")
+    assert link.proto.page == "train"
+    assert link.proto.query_string == "variant=lenet5&dataset=digits"
+    assert not app.file_uploader
+
+
+def test_a_sample_is_answered_at_once_as_the_library_answers(finished):
+    app = opened()
+    (expected,) = predict(CAT)
+    shown = html_of(app)
+    assert f'data-model="{finished.id}"' in shown
+    assert f"{expected.probabilities[0] * 100:.1f} %" in shown
+    assert f"{finished.status.accuracy * 100:.1f} % on test" in shown
+    frame = app.dataframe[0].value
+    assert frame["class"].tolist() == list(expected.classes)
+    assert frame["probability"].tolist() == pytest.approx(list(expected.probabilities), rel=1e-4)
+    assert frame["rank"].tolist() == list(range(1, 11))
+    assert "32 × 32, grey" in shown
+    assert any("0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in caption.value for caption in app.caption)
+
+
+def test_a_deep_link_chooses_the_sample(finished):
+    assert opened(sample="rocket").selectbox(key="sample").value == "rocket"
+    assert opened(sample="nosuch").selectbox(key="sample").value == "cat"
+
+
+def test_a_deep_link_chooses_the_model(finished, no_checkpoints):
+    other(finished, no_checkpoints)
+    app = opened(model="other")
+    assert app.multiselect(key="asked").value == ["other"]
+    assert app.dataframe[0].value["model"].unique().tolist() == ["other"]
+    everyone = opened(model="nosuch")
+    assert set(everyone.dataframe[0].value["model"]) == {"other", finished.id}
+    everyone.multiselect(key="asked").set_value([finished.id]).run()
+    fine(everyone)
+    assert everyone.dataframe[0].value["model"].unique().tolist() == [finished.id]
+
+
+def other(finished, folder, **changes):
+    """Publish a network that differs from the run's in one weight."""
+    from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+
+    source = list_checkpoints(finished.path)[0]
+    model = source.load_model()
+    next(model.parameters()).data += 0.01
+    card = source.card.model_copy(update={"name": "other", **changes})
+    return save_checkpoint(model, card, folder)
+
+
+def test_a_published_run_answers_once(finished):
+    publish(finished, "lenet5")
+    app = opened()
+    assert app.dataframe[0].value["model"].unique().tolist() == ["lenet5"]
+    assert "· run" not in html_of(app)
+
+
+def test_an_uploaded_photo_is_answered_instead_of_the_sample(finished):
+    app = opened()
+    photo = encode_png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    upload(app, ("my photo.png", photo))
+    (expected,) = predict(photo)
+    frame = app.dataframe[0].value
+    assert frame["class"].tolist() == list(expected.classes)
+    assert app.selectbox(key="sample").disabled
+    app.file_uploader(key="photos").set_value(None).run()
+    fine(app)
+    (expected,) = predict(CAT)
+    assert app.dataframe[0].value["class"].tolist() == list(expected.classes)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"not a picture", CAT[:5000], b"<svg onload=alert(1)></svg>"]
+)
+def test_a_broken_upload_gets_one_sentence(finished, data):
+    app = upload(opened(), ("photo.png", data))
+    assert len(app.error) == 1
+    assert app.error[0].value.startswith("photo.png ")
+    assert not app.dataframe
+
+
+def test_several_at_once_are_answered_one_by_one(finished):
+    dark, light = (encode_png(np.full((32, 32, 3), value, np.uint8)) for value in (10, 240))
+    app = upload(opened(), ("dark.png", dark), ("broken.png", b"x"), ("light.png", light))
+    assert len(app.dataframe) == 2
+    assert len(app.error) == 1
+    assert "inverted" in " ".join(caption.value for caption in app.caption)
+
+
+def test_two_photos_of_one_name_are_no_conflict(finished):
+    photo = jpeg(np.full((20, 20, 3), 77, np.uint8))
+    app = upload(opened(), ("image.jpg", CAT), ("image.jpg", photo), ("image.jpg", photo))
+    assert len(app.dataframe) == 3
+
+
+def test_a_name_with_markup_is_only_a_name(finished):
+    name = '<img src=x onerror="alert(1)">**b** [l](javascript:x).png'
+    app = upload(opened(), (name, CAT), ("<b>bad</b>.png", b"x"))
+    everything = html_of(app) + " ".join(
+        str(element.value) for kind in (app.markdown, app.caption, app.error) for element in kind
+    )
+    assert "<img src=x" not in everything
+    assert "<b>bad" not in everything
+    assert "javascript:" not in everything
+    pictures = app.get("imgs")
+    assert pictures
+    captions = " ".join(image.caption for block in pictures for image in block.proto.imgs)
+    assert "onerror" in captions
+    assert not {"<", "*", "["} & set(captions)
+
+
+def test_damaged_models_are_named_and_the_others_answer(finished, no_checkpoints):
+    damaged = other(finished, no_checkpoints)
+    damaged.path.write_bytes(damaged.path.read_bytes()[:-1] + b"x")
+    (no_checkpoints / "torn.safetensors").write_bytes(b"")
+    (no_checkpoints / "torn.json").write_text("{")
+    app = opened()
+    warnings = " ".join(item.value for item in app.warning)
+    assert "torn.json is not JSON" in warnings
+    assert "other.safetensors is damaged" in warnings
+    assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+
+
+def test_a_network_that_this_version_does_not_know_is_named(finished, no_checkpoints):
+    other(finished, no_checkpoints, variant="from_the_future")
+    app = opened()
+    assert "from_the_future" in " ".join(item.value for item in app.warning)
+    assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
