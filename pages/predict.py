@@ -9,6 +9,6 @@ panels.head(
 models = predict_panels.trained_models()
 images = predict_panels.pick_images()
 asked = predict_panels.pick_models(models)
-for image in images:
+for place, image in enumerate(images):
     st.divider()
-    predict_panels.answers(image, asked)
+    predict_panels.answers(place, image, asked)

@@ -146,7 +146,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.history: list[dict[str, Any]] = []
-        self._sums = torch.zeros(3, dtype=torch.float64)  # loss, right answers, images this epoch
+        self._sums = torch.zeros(3)  # loss, right answers, images this epoch
         self._order = torch.empty(0)
         self._loss = torch.zeros(())
 

@@ -9,7 +9,7 @@ from cnnviz import registry
 from cnnviz.charts import compare as charts
 from cnnviz.errors import CnnvizError
 from cnnviz.training.checkpoints import Checkpoint
-from cnnviz.ui import caches, links, theme
+from cnnviz.ui import caches, links, theme, url
 from cnnviz.ui.panels import chart
 
 COST_LABELS = {
@@ -75,23 +75,21 @@ def pick(frame: pd.DataFrame) -> tuple[str, str]:
     """The data set and the cost to compare by."""
     datasets = sorted(frame["dataset"].unique())
     with st.container(horizontal=True):
+        url.keep_choice("dataset", datasets, datasets[0])
         dataset = st.segmented_control(
             "Trained on",
             datasets,
-            default=datasets[0],
             required=True,
             key="dataset",
             format_func=lambda name: DATASET_LABELS.get(name, name),
-            bind="query-params",
         )
+        url.keep_choice("cost", COST_LABELS, "params")
         cost = st.segmented_control(
             "Cost",
             list(COST_LABELS),
-            default="params",
             required=True,
             key="cost",
             format_func=lambda name: COST_LABELS[name],
-            bind="query-params",
         )
     return dataset or datasets[0], cost or "params"
 
@@ -121,6 +119,9 @@ def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
 
 def by_class(frame: pd.DataFrame) -> None:
     """Accuracy by class, a row a network."""
+    frame = frame[frame["per_class"].map(bool)]
+    if frame.empty:  # cards that give the whole accuracy alone
+        return
     table = pd.DataFrame(list(frame["per_class"]), index=list(frame["label"]))
     worst = table.mean().idxmin()
     chart(

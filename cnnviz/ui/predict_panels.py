@@ -44,6 +44,10 @@ _STYLE = """<style>
 def trained_models() -> dict[str, Checkpoint]:
     """The trained models; broken ones are named. Without any, says how to get one and stops."""
     models, problems = survey_models()
+    known = {variant.name for variant in registry.list_variants()}
+    for name in [name for name, model in models.items() if model.card.variant not in known]:
+        variant = models.pop(name).card.variant
+        problems[name] = f"{name} is a {variant}, which this cnnviz does not know: update cnnviz."
     for problem in problems.values():
         st.warning(problem)
     if not models:
@@ -103,8 +107,8 @@ def _model_label(name: str, checkpoint: Checkpoint) -> str:
     return f"{title} · {card.dataset}" if name == card.variant else f"{title} · {name}"
 
 
-def answers(image: Image, models: dict[str, Checkpoint]) -> None:
-    """One photo, what the networks saw of it, and what each says."""
+def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
+    """The photo at `place` among those shown, what the networks saw of it, and what each says."""
     name, data = image
     try:
         photo = decode(data, name)
@@ -133,7 +137,7 @@ def answers(image: Image, models: dict[str, Checkpoint]) -> None:
             by_data.setdefault(prediction.dataset, []).append(prediction)
         for dataset in sorted(by_data):
             _answers_of(dataset, by_data[dataset], models)
-    _table(found, name)
+    _table(found, place)
 
 
 def _ask(name: str, checkpoint: Checkpoint, data: bytes) -> Prediction:
@@ -193,7 +197,7 @@ def _answer(prediction: Prediction) -> str:
     )
 
 
-def _table(found: list[Prediction], image: str) -> None:
+def _table(found: list[Prediction], place: int) -> None:
     if not found:
         return
     rows = [
@@ -224,5 +228,5 @@ def _table(found: list[Prediction], image: str) -> None:
             "predictions.csv",
             "text/csv",
             on_click="ignore",
-            key=f"csv-{image}",
+            key=f"csv-{place}",
         )

@@ -17,7 +17,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs import Run
 from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import Recipe, Setting, default_recipe, settings
-from cnnviz.ui import caches, links, theme
+from cnnviz.ui import caches, links, theme, url
 from cnnviz.ui.format import percent, si
 from cnnviz.ui.panels import Fact, chart, facts
 
@@ -43,20 +43,16 @@ def new_run() -> None:
     road = sorted(registry.list_variants(), key=lambda v: v.input_size[1] > 32)
     variants = {variant.name: variant for variant in road}
     network, dataset, epochs, start = st.columns([3, 2.4, 1.2, 1.4], vertical_alignment="bottom")
+    url.keep_choice("variant", variants, "lenet5")
     name = network.selectbox(
-        "Network",
-        list(variants),
-        index=list(variants).index("lenet5"),
-        format_func=lambda n: variants[n].title,
-        key="variant",
-        bind="query-params",
+        "Network", list(variants), format_func=lambda n: variants[n].title, key="variant"
     )
+    url.keep_choice("dataset", DATASETS, "digits")
     data = dataset.selectbox(
         "Data set",
         sorted(DATASETS, reverse=True),  # the one that needs no download first
         format_func=lambda d: DATASET_TITLES[d],
         key="dataset",
-        bind="query-params",
     )
     default = default_recipe(name, data)
     scope = f"{name}-{data}"
@@ -135,7 +131,7 @@ def _start() -> None:
 
 def _cost_line(variant: str, dataset: str, epochs: int, holdout: int) -> None:
     trace = caches.traced(variant, num_classes=10)
-    images = TRAIN_IMAGES[dataset] - holdout
+    images = max(TRAIN_IMAGES[dataset] - holdout, 0)
     # A backward pass does each product twice more: for the inputs and for the weights.
     total = 3 * trace.macs * images * epochs
     st.caption(
@@ -147,43 +143,49 @@ def _cost_line(variant: str, dataset: str, epochs: int, holdout: int) -> None:
 
 def watch_runs() -> None:
     """Pick a run and watch it; without any, say how to get one."""
-    found = {run.id: run for run in runs.list_runs()}
+    readable, problems = runs.survey_runs()
+    for run_id, problem in problems.items():
+        _broken_run(run_id, problem)
+    found = {run.id: run for run in readable}
     if not found:
+        st.session_state.pop("run", None)
         st.info("No run yet. Press **Start training**: LeNet on the digits takes seconds.")
         return
-    # Not bound to the URL by Streamlit, which leaves out what is the first choice: a link to the
-    # newest run must still mean that run when there is a newer one.
-    if st.session_state.get("run") not in found:
-        wanted = st.query_params.get("run")
-        st.session_state["run"] = wanted if wanted in found else next(iter(found))
+    url.keep_choice("run", found, next(iter(found)))
     chosen = st.selectbox(
         "Run",
         list(found),
         format_func=lambda run_id: _label(found[run_id]),
         key="run",
     )
-    st.query_params["run"] = chosen
     run = found[chosen]
     active = run.is_active
     st.fragment(_run_panel, run_every=1.0 if active else None)(run, active)
     _all_runs(list(found.values()))
 
 
+def _broken_run(run_id: str, problem: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(problem)
+        run = runs.find_run(run_id)
+        st.button("Delete it", key=f"delete-{run_id}", on_click=_act, args=(runs.delete_run, run))
+
+
 def _label(run: Run) -> str:
+    """What stays true of a run: Streamlit finds the chosen one by its label again."""
     recipe, status = run.recipe, run.status
     when = time.strftime("%d %b %H:%M", time.localtime(status.created))
     title = registry.get(recipe.variant).title
-    return f"{title} on {recipe.dataset} · {when} · {run.state}"
+    return f"{title} on {recipe.dataset} · {when} · {run.id[-4:]}"
 
 
 def _run_panel(run: Run, was_active: bool) -> None:
     """One run, drawn again each second while it trains."""
-    if not run.path.is_dir():
-        st.warning("This run's folder is gone.")
-        return
+    if not run.path.is_dir() or run.is_active != was_active:
+        st.rerun()  # the whole page once more: the panel's clock, and the lists
     state, status, recipe = run.state, run.status, run.recipe
-    if was_active and not run.is_active:
-        st.rerun()  # the whole page once more: the panel stops its clock, the lists are renewed
+    if "act_error" in st.session_state:
+        st.error(st.session_state.pop("act_error"))
     metrics = run.metrics()
     st.html(
         f'<p aria-live="polite">{theme.badge(registry.get(recipe.variant).family)}'
@@ -292,11 +294,11 @@ def _buttons(run: Run) -> None:
 
 
 def _act(action: Callable[[Run], None], run: Run) -> None:
-    """Do something to a run; what is refused is said on the page."""
+    """Do something to a run; what is refused is said in its panel."""
     try:
         action(run)
     except CnnvizError as error:
-        st.session_state["start_error"] = str(error)
+        st.session_state["act_error"] = str(error)
 
 
 def _all_runs(found: list[Run]) -> None:
