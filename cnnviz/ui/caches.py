@@ -9,6 +9,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
@@ -18,11 +19,12 @@ from cnnviz import registry
 from cnnviz.anatomy import Trace
 from cnnviz.catalogue import inspect_variant
 from cnnviz.compare import Row, compare_one
-from cnnviz.images import decode
+from cnnviz.images import decode, encode_png
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.registry import KnobValue
 from cnnviz.settings import cpu_threads
 from cnnviz.training.checkpoints import Card, read_checkpoint
+from cnnviz.training.data import load
 
 Knobs = tuple[tuple[str, KnobValue], ...]
 
@@ -106,3 +108,10 @@ def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: byt
 def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
     """Return a model's row of the comparison; its latency is measured once."""
     return compare_one(name, read_checkpoint(path))
+
+
+@st.cache_data(show_spinner=False)
+def sample_digit() -> bytes:
+    """Return the first test image of the digits as PNG."""
+    digit = load("digits").test_images[0]  # (3, H, W)
+    return encode_png(np.ascontiguousarray(digit.permute(1, 2, 0).numpy()))

@@ -69,7 +69,7 @@ def pick_images() -> list[Image]:
             key="photos",
             help="They stay on this machine, in memory, for as long as this page is open.",
         )
-    samples = sample_photos()
+    samples = {**sample_photos(), "handwritten digit": caches.sample_digit()}
     with sample:
         chosen = st.selectbox(
             "Or a sample photo",
@@ -77,7 +77,7 @@ def pick_images() -> list[Image]:
             key="sample",
             bind="query-params",
             disabled=bool(files),
-            help="Photos that scikit-image ships",
+            help="Photos that scikit-image ships, and a digit that no network was trained on",
         )
     if files:
         return [(file.name, file.getvalue()) for file in files]
