@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnviz.anatomy import measure_latency
 from cnnviz.catalogue import inspect_variant
-from cnnviz.prediction import find_models
+from cnnviz.errors import CnnvizError
+from cnnviz.prediction import survey_models
 from cnnviz.registry import get
 from cnnviz.training.checkpoints import Checkpoint
 
@@ -68,7 +69,21 @@ def compare_one(model_name: str, checkpoint: Checkpoint) -> Row:
     )
 
 
-def compare() -> list[Row]:
+class Comparison(NamedTuple):
+    """The rows, and for each model that cannot be used a sentence that says why."""
+
+    rows: list[Row]
+    problems: dict[str, str]
+
+
+def compare() -> Comparison:
     """One row for every trained network, by data set and then the most accurate first."""
-    rows = [compare_one(name, checkpoint) for name, checkpoint in find_models().items()]
-    return sorted(rows, key=lambda row: (row.dataset, -(row.accuracy or 0.0), row.model))
+    models, problems = survey_models()
+    rows = []
+    for name, checkpoint in models.items():
+        try:
+            rows.append(compare_one(name, checkpoint))
+        except CnnvizError as error:
+            problems[name] = str(error)
+    rows.sort(key=lambda row: (row.dataset, -(row.accuracy or 0.0), row.model))
+    return Comparison(rows, problems)

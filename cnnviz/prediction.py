@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
@@ -79,6 +80,12 @@ def survey_models() -> Survey:
     models = {name: item for name, item in models.items() if item.card.sha256 not in known}
     models |= {checkpoint.name: checkpoint for checkpoint in published.checkpoints}
     problems |= published.problems
+    for name, checkpoint in list(models.items()):
+        try:
+            registry.get(checkpoint.card.variant)
+        except CnnvizError as error:
+            problems[name] = f"{checkpoint.path.name} cannot be used: {error}"
+            del models[name]
     return Survey(models, problems)
 
 

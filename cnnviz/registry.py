@@ -158,6 +158,9 @@ class Variant:
         return channels, height, width
 
 
+#: More names than this are not listed in a message.
+_MOST_LISTED = 12
+
 _architectures: dict[str, Architecture] = {}
 _variants: dict[str, Variant] = {}
 
@@ -184,7 +187,12 @@ def _look_up(kind: str, name: str, table: dict[str, Any]) -> Any:  # noqa: ANN40
     if name in table:
         return table[name]
     close = difflib.get_close_matches(str(name), table, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(table)}."
+    if close:
+        hint = f"did you mean {close[0]!r}?"
+    elif len(table) <= _MOST_LISTED:
+        hint = f"known: {', '.join(table)}."
+    else:
+        hint = "`python -m cnnviz list` shows all."
     raise CnnvizError(f"There is no {kind} called {name!r}; {hint}")
 
 

@@ -51,7 +51,7 @@ def test_rows_are_by_data_set_and_then_the_most_accurate_first(checkpoint, no_ch
     again(checkpoint, no_checkpoints, name="unmeasured", accuracy=None, per_class={})
     again(checkpoint, no_checkpoints, name="best", accuracy=0.999)
     again(checkpoint, no_checkpoints, name="photos", dataset="cifar10", accuracy=0.1)
-    rows = compare()
+    rows, _ = compare()
     assert [(row.dataset, row.model) for row in rows] == [
         ("cifar10", "photos"),
         ("digits", "best"),
@@ -63,14 +63,20 @@ def test_rows_are_by_data_set_and_then_the_most_accurate_first(checkpoint, no_ch
 
 def test_a_published_run_is_compared_once(finished, no_checkpoints):
     publish(finished, "published")
-    assert [row.model for row in compare()] == ["published"]
+    assert [row.model for row in compare().rows] == ["published"]
 
 
 def test_without_models_there_are_no_rows(no_checkpoints):
-    assert compare() == []
+    assert compare() == ([], {})
 
 
-def test_damaged_weights_are_named(checkpoint):
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1] + b"x")
-    with pytest.raises(CnnvizError, match="damaged"):
-        compare()
+def test_damaged_weights_are_named_and_the_others_are_compared(checkpoint, no_checkpoints):
+    again(checkpoint, no_checkpoints, name="whole")
+    again(checkpoint, no_checkpoints, name="other", variant="resnet_of_tomorrow")
+    path = again(checkpoint, no_checkpoints, name="broken", accuracy=0.5).path
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    checkpoint.path.unlink()
+    rows, problems = compare()
+    assert [row.model for row in rows] == ["whole"]
+    assert "damaged" in problems["broken"]
+    assert "resnet_of_tomorrow" in problems["other"]

@@ -278,4 +278,7 @@ def compare_command(options: argparse.Namespace) -> None:
         "training_seconds",
         "training_device",
     ]
-    print_rows([row.to_dict() for row in compare()], columns, options)
+    rows, problems = compare()
+    for problem in problems.values():
+        print(f"cnnviz: {problem}", file=sys.stderr)
+    print_rows([row.to_dict() for row in rows], columns, options)

@@ -130,7 +130,7 @@ class Trainer:
         variant = registry.get(recipe.variant)
         self.recipe, self.device = recipe, device
         self.data = data.for_channels(variant.input_size[0])
-        self.size = variant.input_size[1:]
+        self.size = variant.input_for(**recipe.knobs)[1:]
         torch.manual_seed(recipe.seed)
         model = variant.build(len(data.classes), **recipe.knobs)
         self.model = model.to(device).to(memory_format=torch.channels_last)
