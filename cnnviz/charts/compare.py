@@ -99,7 +99,7 @@ def _room(accuracies: pd.Series[float]) -> list[float]:
     if accuracies.empty:
         return [0, 1]
     low, high = float(accuracies.min()), float(accuracies.max())
-    return [max(low - 0.08, 0.0), min(high + 0.08, 1.04)]
+    return [max(low - 0.08, 0.0), min(high + 0.08, 1.005)]
 
 
 def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
@@ -127,7 +127,8 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
         )
     )
     styled(figure, dark, height=90 + 44 * len(frame))
-    figure.update_xaxes(side="top", showgrid=False)
+    # Digits are names here, not numbers.
+    figure.update_xaxes(side="top", showgrid=False, type="category")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

@@ -73,6 +73,7 @@ def _add_epochs(
             "dash": "solid" if held else "dot",
         },
         marker={"size": 6, "symbol": "circle" if held else "circle-open"},
+        cliponaxis=False,  # the last mark stands on the edge
         hovertemplate=f"epoch %{{x}}<br>{name} %{{y:{form}}}<extra></extra>",
     )
 
