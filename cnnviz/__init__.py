@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from cnnviz.architectures import list_variants as list_variants
     from cnnviz.prediction import Prediction as Prediction
     from cnnviz.prediction import predict as predict
+    from cnnviz.sight import Projection as Projection
+    from cnnviz.sight import backward_rule as backward_rule
+    from cnnviz.sight import project as project
+    from cnnviz.sight import top_activations as top_activations
 
 _HOME = {
     "list_variants": "cnnviz.architectures",
@@ -25,9 +29,25 @@ _HOME = {
     "Layer": "cnnviz.anatomy",
     "predict": "cnnviz.prediction",
     "Prediction": "cnnviz.prediction",
+    "project": "cnnviz.sight",
+    "Projection": "cnnviz.sight",
+    "top_activations": "cnnviz.sight",
+    "backward_rule": "cnnviz.sight",
 }
 
-__all__ = ["Layer", "Prediction", "Trace", "build", "list_variants", "predict", "trace"]
+__all__ = [
+    "Layer",
+    "Prediction",
+    "Projection",
+    "Trace",
+    "backward_rule",
+    "build",
+    "list_variants",
+    "predict",
+    "project",
+    "top_activations",
+    "trace",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module offers

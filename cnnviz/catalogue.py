@@ -26,7 +26,20 @@ def inspect_variant(
     variant = registry.get(name)
     with torch.device("meta"):
         model = variant.build(num_classes, **(knobs or {}))
-    return trace(model, input_size or variant.input_for(**(knobs or {})))
+    return trace(model, input_size or variant.input_for(**(knobs or {})), name)
+
+
+def predecessor(variant: Variant) -> Variant | None:
+    """Return the first variant of the family before `variant`'s on the road, of its edition.
+
+    None for the first family. A family without that edition is passed over.
+    """
+    road = [family.name for family in registry.list_architectures()]
+    for family in reversed(road[: road.index(variant.architecture)]):
+        for earlier in registry.list_variants(family):
+            if earlier.edition == variant.edition:
+                return earlier
+    return None
 
 
 def variant_rows(variants: Iterable[Variant]) -> list[dict[str, Any]]:

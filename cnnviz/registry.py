@@ -108,6 +108,8 @@ class Variant:
     `input_size` is (channels, height, width); `builder(num_classes, **knobs)` returns the network
     with random weights. `changes` lists each departure from the paper. A knob called `resolution`
     changes the input, not the network: it sets height and width, and the builder never sees it.
+    `weights` names torchvision's published weights for the network as it stands, such as
+    ``"ResNet50_Weights.IMAGENET1K_V1"``; "" where there are none.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Variant:
     knobs: tuple[Knob, ...] = ()
     changes: tuple[Change, ...] = ()
     summary: str = ""
+    weights: str = ""
 
     @property
     def family(self) -> Architecture:

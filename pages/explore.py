@@ -19,6 +19,6 @@ except CnnvizError as error:
     st.error(str(error))
     st.stop()
 
-explore_panels.headline(trace)
+explore_panels.headline(selection.variant, trace)
 st.space("small")
 explore_views.show(selection, trace)

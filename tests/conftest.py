@@ -16,6 +16,14 @@ import pytest
 from cnnviz.settings import runs_dir
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--renew-golden",
+        action="store_true",
+        help="write tests/architectures/golden anew instead of comparing with it",
+    )
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
     """Keep every test away from the user's data sets and runs."""

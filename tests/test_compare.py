@@ -4,7 +4,6 @@ import pytest
 
 from cnnviz import compare as module
 from cnnviz.compare import compare, compare_one
-from cnnviz.errors import CnnvizError
 from cnnviz.runs import publish
 from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from cnnviz.anatomy.operators import KIND
 from cnnviz.errors import CnnvizError
 
 LARGEST_SIDE = 65_536
@@ -54,22 +56,60 @@ def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
+@dataclass(frozen=True)
+class Place:
+    """An operator of a pass: its path, its name, and the how manyeth of its kind it is, from 1."""
+
+    path: str
+    op: str
+    number: int
+
+    def in_words(self) -> str:
+        """Return it as in "fifth pool (features.30)", for other kinds "layer head.0 (flatten)"."""
+        noun = _NOUNS.get(KIND.get(self.op, "other"))
+        if noun is None:
+            return f"layer {self.path} ({self.op})"
+        return f"{_ordinal(self.number)} {noun} ({self.path})"
+
+
+_NOUNS = {"conv": "convolution", "pool": "pool"}
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+]
+
+
+def _ordinal(number: int) -> str:
+    if number <= len(_ORDINALS):
+        return _ORDINALS[number - 1]
+    teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 def explain_misfit(
     model: str,
     input_size: Sequence[int],
-    path: str,
-    op: str,
+    place: Place,
     arguments: Sequence[torch.Tensor],
     error: BaseException | None,
 ) -> CnnvizError:
-    """Say why the operator `op` at `path` refuses its `arguments` in a pass of one image.
+    """Say why the operator at `place` refuses its `arguments` in a pass of one image.
 
-    `error` is what the operator raised; None means that its output is empty.
+    `input_size` is (channels, height, width); `error` is what the operator raised, None where its
+    output is empty.
     """
     size = "x".join(map(str, input_size))
-    layer = f"{path} ({op})"
+    layer = f"{place.path} ({place.op})"
     message = "" if error is None else next(iter(str(error).splitlines()), type(error).__name__)
-    wanted = _channels(op, arguments)
+    wanted = _channels(place.op, arguments)
     if wanted is not None:
         expected, received, what = wanted
         return CnnvizError(
@@ -77,9 +117,9 @@ def explain_misfit(
             f"and would get {received}."
         )
     if error is None or _EMPTY_OUTPUT.search(message):
+        sides = " × ".join(map(str, input_size[1:]))
         return CnnvizError(
-            f"The input {size} is too small for {model}: its layer {layer} would have an empty "
-            f"output."
+            f"A {sides} input is too small for {model}: its {place.in_words()} would be empty."
         )
     shape = "×".join(map(str, arguments[0].shape)) if arguments else "none"
     return CnnvizError(

@@ -111,6 +111,7 @@ _SIGNATURES: dict[str, Sequence[str]] = {
     "unbind": ("input", "dim"),
     "narrow": ("input", "dim", "start", "length"),
     "select": ("input", "dim", "index"),
+    "index_select": ("input", "dim", "index"),
     "getitem": ("input", "index"),
     "setitem": ("input", "index", "value"),
     "pad": ("input", "pad", "mode", "value"),

@@ -118,7 +118,9 @@ def _fvcore(model: nn.Module, image: torch.Tensor, own: Trace) -> Opinion:
     if extra:
         names = ", ".join(f"{op} {count:,}" for op, count in sorted(extra.items()))
         reasons.append(f"adds other arithmetic to the MACs ({names})")
-    if sum(counts.values()) - sum(extra.values()) != own.macs:
+    if sum(counts.values()) - sum(extra.values()) == own.macs:
+        reasons[:0] = ["agrees on convolutions and matrix products"] if extra else []
+    else:
         reasons.append("counts the contractions themselves differently")
     if skipped:
         reasons.append(f"skips {', '.join(skipped[:6])}{' and more' if len(skipped) > 6 else ''}")

@@ -68,6 +68,12 @@ def _select(operation: Operation, field: Field) -> Field:
     return field.arrange([a for d, a in enumerate(field.axes) if d != dim], UNALIGNED)
 
 
+def _index_select(operation: Operation, field: Field) -> Field:
+    """Channels may be picked in any order; positions picked so leave the grid."""
+    axis = field.axes[int(operation.arguments["dim"]) % len(field.axes)]
+    return field if axis is None else field.spoil([axis], UNALIGNED)
+
+
 def take(field: Field, shape: Sequence[int], index: Any, rank: int) -> Field:  # noqa: ANN401
     """State of ``tensor[index]``, a tensor of `rank` dimensions."""
     items = list(index) if isinstance(index, tuple) else [index]
@@ -135,7 +141,12 @@ def _table() -> dict[str, Callable[[Operation, Field], Field]]:
         ("roll flip repeat tile", _rearrange),
     ):
         rules |= dict.fromkeys(words(ops), rule)
-    return rules | {"getitem": _getitem, "narrow": _narrow, "select": _select}
+    return rules | {
+        "getitem": _getitem,
+        "narrow": _narrow,
+        "select": _select,
+        "index_select": _index_select,
+    }
 
 
 RULES = _table()

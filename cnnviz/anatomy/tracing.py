@@ -12,7 +12,7 @@ from torch import nn
 
 from cnnviz.anatomy.clone import meta_clone, real_clone
 from cnnviz.anatomy.costs import AtenCounter, cost_of, needs_counter
-from cnnviz.anatomy.inputs import check_input_size, explain_misfit
+from cnnviz.anatomy.inputs import Place, check_input_size, explain_misfit
 from cnnviz.anatomy.ledger import INPUT, Ledger, storage_of
 from cnnviz.anatomy.memory import saved_bytes
 from cnnviz.anatomy.meta_norm import QuickNorms
@@ -29,7 +29,7 @@ _META = torch.device("meta")
 _NEEDS_VALUES = re.compile(r"\bmeta\b|no data|data-dependent|device", re.IGNORECASE)
 
 
-def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
+def trace(model: nn.Module, input_size: Sequence[int], name: str | None = None) -> Trace:
     """Run one image through a structural copy of `model` and record every operator.
 
     The copy lives on the meta device: shapes without values, so that nothing is allocated or
@@ -39,6 +39,7 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
     Args:
         model: any network that takes a batch of images, on any device.
         input_size: (channels, height, width).
+        name: what error messages call the network, its class's name if None.
 
     Raises:
         CnnvizError: if `input_size` is not one, does not fit the network (the message names the
@@ -48,21 +49,22 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
     if not isinstance(model, nn.Module):
         raise CnnvizError(f"trace needs a torch.nn.Module, not a {type(model).__name__}.")
     size = check_input_size(input_size)
+    name = name or type(model).__name__
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     with torch.inference_mode(False):
         twin = meta_clone(model)
         try:
-            layers, training = _run(twin, size, _META)
+            layers, training = _run(twin, size, _META, name)
         except _NeedsValuesError as error:
             device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
             if device == _META:
                 raise error.explanation from error
             twin = real_clone(model)
             with torch.random.fork_rng():  # dropout in training mode draws random numbers
-                layers, training = _run(twin, size, device)
+                layers, training = _run(twin, size, device, name)
     if not layers:
         raise CnnvizError(
-            f"{type(model).__name__} calls no operator that can be seen; trace the network before "
+            f"{name} calls no operator that can be seen; trace the network before "
             "it is scripted or compiled."
         )
     parameters = list(model.parameters())
@@ -85,12 +87,12 @@ class _NeedsValuesError(Exception):
 
 
 def _run(
-    twin: nn.Module, size: tuple[int, int, int], device: torch.device
+    twin: nn.Module, size: tuple[int, int, int], device: torch.device, name: str
 ) -> tuple[tuple[Layer, ...], int | None]:
     """Pass one black image through a copy: its layers and what training keeps of the pass."""
     dtypes = (p.dtype for p in twin.parameters() if p.is_floating_point())
     image = torch.zeros((1, *size), dtype=next(dtypes, torch.float32), device=device)
-    tracer = _Tracer(twin.eval(), image)
+    tracer = _Tracer(twin.eval(), image, name)
     try:
         with device, torch.no_grad(), QuickNorms(), tracer:
             twin(image)
@@ -126,8 +128,9 @@ class _Row:
 class _Tracer(OperatorRecorder):
     """Collects a row for each operator call of a pass of one image."""
 
-    def __init__(self, model: nn.Module, image: torch.Tensor) -> None:
+    def __init__(self, model: nn.Module, image: torch.Tensor, name: str) -> None:
         super().__init__(model)
+        self._name = name
         self._image = image
         self._ledger = Ledger()
         self._ledger.record(image, INPUT, Field.of_input())
@@ -169,7 +172,7 @@ class _Tracer(OperatorRecorder):
                     inputs=self._ledger.producers(read),
                 )
             )
-            if self._rows[-1].kind in ("conv", "pool") and outputs[0].numel() == 0:
+            if _is_empty_map(outputs[0]):  # few operators refuse one; its mean is NaN
                 raise self._misfit(call, read, None)
             for tensor, state in zip(outputs, states, strict=True):
                 self._ledger.record(tensor, call.index, state)
@@ -189,15 +192,14 @@ class _Tracer(OperatorRecorder):
             return self._misfit(self._failure[0], self._failure[1], error)
         size = "x".join(map(str, self._image.shape[1:]))
         message = next(iter(str(error).splitlines()), type(error).__name__)
-        return CnnvizError(
-            f"{type(self.model).__name__} cannot run on an input of {size}: {message[:200]}"
-        )
+        return CnnvizError(f"{self._name} cannot run on an input of {size}: {message[:200]}")
 
     def _misfit(self, call: Call, read: list[torch.Tensor], error: Exception | None) -> CnnvizError:
         calls = self.calls if self.calls[-1:] == [call] else [*self.calls, call]
         path = name_calls(calls, self.module_names)[-1]
-        name, size = type(self.model).__name__, self._image.shape[1:]
-        return explain_misfit(name, size, path, call.op, read, error)
+        kind = _kind(call.op, 1)
+        place = Place(path, call.op, sum(_kind(other.op, 1) == kind for other in calls))
+        return explain_misfit(self._name, self._image.shape[1:], place, read, error)
 
     def layers(self) -> tuple[Layer, ...]:
         """Give the rows of the pass with their paths."""
@@ -228,6 +230,11 @@ def _layer(call: Call, row: _Row, path: str) -> Layer:
         attributes=row.operation.shown(),
         inputs=row.inputs,
     )
+
+
+def _is_empty_map(output: torch.Tensor) -> bool:
+    """Whether these are feature maps without a position; no maps at all are a detector's right."""
+    return output.dim() > 3 and output.shape[0] > 0 and output.numel() == 0
 
 
 def _kind(op: str, from_data: int) -> str:

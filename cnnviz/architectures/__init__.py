@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from cnnviz import registry
+from cnnviz.architectures.published import build_published
 from cnnviz.registry import KnobValue, Variant, list_variants
 
 # In the order of the road: it decides between two families of one year.
@@ -36,10 +37,20 @@ __all__ = [
 ]
 
 
-def build(name: str, num_classes: int | None = None, **knobs: KnobValue) -> nn.Module:
-    """Build the variant called `name` with random weights.
+def build(
+    name: str,
+    num_classes: int | None = None,
+    weights: str | None = None,
+    **knobs: KnobValue,
+) -> nn.Module:
+    """Build the variant called `name`, with random weights or with published ones.
 
     `num_classes` defaults to the variant's own number; `knobs` are the variant's (see
-    `Variant.knobs`). Raises `CnnvizError` for a name, class count or knob that does not exist.
+    `Variant.knobs`). ``weights="imagenet"`` loads what torchvision publishes for the variant,
+    downloaded once into torchvision's cache. Raises `CnnvizError` for a name, class count, knob
+    or weights that do not exist, and where the download fails.
     """
-    return registry.get(name).build(num_classes, **knobs)
+    variant = registry.get(name)
+    if weights is None:
+        return variant.build(num_classes, **knobs)
+    return build_published(variant, weights, num_classes, knobs)

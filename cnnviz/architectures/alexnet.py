@@ -172,6 +172,7 @@ register(
                 ),
             ),
             summary="One tower, no response normalisation; torchvision's class.",
+            weights="AlexNet_Weights.IMAGENET1K_V1",
         ),
         Variant(
             name="alexnet_2012",

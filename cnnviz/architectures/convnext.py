@@ -89,6 +89,7 @@ def _imagenet_variant(size: str) -> Variant:
         builder=functools.partial(build_convnext, size=size),
         summary=f"{sum(SIZES[size].blocks)} blocks, {SIZES[size].channels[0]} to "
         f"{SIZES[size].channels[-1]} channels; torchvision's class.",
+        weights=f"ConvNeXt_{size.title()}_Weights.IMAGENET1K_V1",
     )
 
 

@@ -235,6 +235,7 @@ register(
                 ),
             ),
             summary="Nine inception modules with batch normalisation; torchvision's class.",
+            weights="GoogLeNet_Weights.IMAGENET1K_V1",
         ),
         Variant(
             name="googlenet_2014",

@@ -223,6 +223,7 @@ def _imagenet_variant(depth: int, plain: bool = False) -> Variant:
         if plain
         else f"{sum(DEPTHS[depth][1])} {'bottleneck' if bottleneck else 'basic'} blocks in four "
         "stages; torchvision's class.",
+        weights="" if plain else f"ResNet{depth}_Weights.IMAGENET1K_V1",
     )
 
 

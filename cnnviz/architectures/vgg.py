@@ -109,6 +109,7 @@ def _variant(depth: int, batch_norm: bool, small: bool) -> Variant:
         changes=changes,
         summary=f"{depth} layers with weights, {norm} batch normalisation"
         + ("; a small head." if small else "; torchvision's class."),
+        weights="" if small else f"VGG{depth}{'_BN' if batch_norm else ''}_Weights.IMAGENET1K_V1",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
@@ -9,69 +10,122 @@ import plotly.graph_objects as go
 
 from cnnviz.charts.style import ACCENT, MUTED, Colour, styled
 
-Cost = Literal["params", "macs"]
+Cost = Literal["params", "macs", "output_bytes"]
 COSTS: tuple[Cost, ...] = ("params", "macs")
 
-_NOUN = {"params": "parameters", "macs": "multiplications"}
-_KINDS = {
+NOUN = {
+    "params": "parameters",
+    "macs": "multiplications",
+    "output_bytes": "bytes of activations",
+}
+KINDS = {
     "conv": ("Convolution", ACCENT),
     "linear": ("Fully connected", Colour("#b9702a", "#e3a15f")),
     "other": ("Everything else", MUTED),
 }
 
+_NEARLY_ALL = (
+    0.8  # of the convolutions: no stage of a ResNet has so many, a VGG's features have all
+)
 _LETTER = 0.025  # width of a letter, as a fraction of the axis on a phone
 
 
-def costly_layers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a trace's frame that have parameters or MACs, in order of execution."""
+def costly_layers(frame: pd.DataFrame, cost: Cost = "params") -> pd.DataFrame:
+    """Return the rows of a trace's frame that cost something, in order of execution.
+
+    Those are the rows with parameters or MACs; for ``output_bytes``, those that allocate memory.
+    The column ``stage`` is added, from all rows (see `stage_names`).
+    """
+    frame = frame.assign(stage=stage_names(frame))
+    if cost == "output_bytes":
+        return frame[frame[cost] > 0].reset_index(drop=True)
     macs = frame["macs"].fillna(0)
     return frame[(frame["params"] > 0) | (macs > 0)].reset_index(drop=True)
 
 
+def stage_names(frame: pd.DataFrame) -> pd.Series:
+    """Return the stage of each row of a trace's frame: ``layer3``, ``features.5``, ``block 4``.
+
+    That is the first part of the path, unless one such part has nearly all convolutions. Then its
+    own parts are the stages, or, where they are single layers as in VGG, the blocks that end with
+    a pool. An operator of the network itself, such as a flatten, counts to the stage before it.
+    """
+    parts = frame["path"].str.split(".")
+    first = parts.str[0].copy()
+    own = (parts.map(len) == 1) & frame["path"].str.split("#").str[0].eq(frame["op"])
+    first = first.mask(own).ffill().bfill().fillna("network")
+    convolutions = first[frame["kind"] == "conv"]
+    if convolutions.empty or (convolutions == convolutions.mode()[0]).mean() < _NEARLY_ALL:
+        return first
+    trunk = convolutions.mode()[0]
+    inside = first == trunk
+    costly = inside & frame["kind"].isin(("conv", "linear"))
+    if (parts[costly].map(len) > 2).any():
+        return first.mask(inside, parts.str[:2].str.join("."))
+    if not (inside & (frame["kind"] == "pool")).any():
+        return first
+    pools = (inside & (frame["kind"] == "pool")).astype(int)
+    block = pools.cumsum() - pools + 1  # a pool ends its own block
+    block = block.clip(upper=block[costly].max())  # what follows the last layer is no block
+    return first.mask(inside, "block " + block.astype(str))
+
+
+def shares_of(frame: pd.DataFrame, cost: Cost) -> pd.Series:
+    """Return each row's share of all `cost` (0 to 1); what is not known counts as nothing.
+
+    A network's own total is in ``params_share`` and ``macs_share``; bytes add up.
+    """
+    if f"{cost}_share" in frame:
+        return frame[f"{cost}_share"].fillna(0).astype(float)
+    values = frame[cost].fillna(0).astype(float)
+    return values / (values.sum() or 1.0)
+
+
 def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     """Say where `cost` sits: in one layer, in one stage, or in the fewest layers that hold half."""
-    shares = frame[f"{cost}_share"].fillna(0).astype(float)
+    shares = shares_of(frame, cost)
     if shares.sum() == 0:
-        return f"No layer has {_NOUN[cost]}"
+        return f"No layer has {NOUN[cost]}"
     ordered = shares.sort_values(ascending=False)
-    stages = shares.groupby(frame["path"].str.split(".").str[0]).sum()
+    stages = shares.groupby(stage_names(frame)).sum()
     needed = int((ordered.cumsum() < 0.5).sum()) + 1
     held = ordered.iloc[:needed].sum()
-    amount = f"{held * 100:.0f} % of the {_NOUN[cost]}"
+    amount = f"{held * 100:.0f} % of the {NOUN[cost]}"
     if needed == 1:
         return f"{frame['path'][ordered.index[0]]} alone holds {amount}"
     if 0.3 <= stages.max() <= 0.9:
-        return f"{stages.idxmax()} holds {stages.max() * 100:.0f} % of the {_NOUN[cost]}"
+        return f"{stages.idxmax()} holds {stages.max() * 100:.0f} % of the {NOUN[cost]}"
     return f"{needed} of {int((shares > 0).sum())} layers hold {amount}"
 
 
 def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
-    """Draw one bar a layer: its share of all parameters or MACs, in per cent.
+    """Draw one bar a layer: its share of all parameters, MACs or bytes, in per cent.
 
     `frame` is `Trace.to_frame()` with the columns ``params_share`` and ``macs_share`` (0 to 1).
     Bars stand in order of execution; the exact number is under the pointer.
     """
-    rows = costly_layers(frame)
-    kinds = rows["kind"].where(rows["kind"].isin(_KINDS), "other")
+    frame = frame.assign(share=shares_of(frame, cost))
+    rows = costly_layers(frame, cost)
+    kinds = rows["kind"].where(rows["kind"].isin(KINDS), "other")
     figure = go.Figure()
-    for kind, (label, colour) in _KINDS.items():
+    for kind, (label, colour) in KINDS.items():
         chosen = rows[kinds == kind]
         if not chosen[cost].fillna(0).any():
             continue
         exact = [f"{int(value):,}" for value in chosen[cost].fillna(0)]
         figure.add_bar(
             x=chosen.index,
-            y=(chosen[f"{cost}_share"].fillna(0).astype(float) * 100).tolist(),
+            y=(chosen["share"] * 100).tolist(),
             name=label,
             marker={"color": colour.on(dark), "line": {"width": 0}},
             customdata=list(
                 zip(chosen["path"], exact, chosen["output_shape"], chosen["op"], strict=True)
             ),
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} "
-            + f"{_NOUN[cost]} (%{{y:.2f}} %)<br>%{{customdata[3]}} → %{{customdata[2]}}"
+            + f"{NOUN[cost]} (%{{y:.2f}} %)<br>%{{customdata[3]}} → %{{customdata[2]}}"
             + "<extra></extra>",
         )
-    starts = _stage_starts(rows["path"])
+    starts = _stage_starts(rows["stage"].tolist())
     styled(figure, dark, height=280)
     figure.update_layout(barmode="overlay", bargap=0.15)
     figure.update_xaxes(
@@ -82,13 +136,12 @@ def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
         showgrid=False,
         range=[-0.7, len(rows) - 0.3],
     )
-    figure.update_yaxes(title=f"Share of {_NOUN[cost]}", ticksuffix=" %", rangemode="tozero")
+    figure.update_yaxes(title=f"Share of {NOUN[cost]}", ticksuffix=" %", rangemode="tozero")
     return figure
 
 
-def _stage_starts(paths: pd.Series) -> dict[int, str]:
+def _stage_starts(stages: Sequence[str]) -> dict[int, str]:
     """Return the index and name of each stage's first layer that has room on a narrow screen."""
-    stages = paths.str.split(".").str[0].tolist()
     starts: dict[int, str] = {}
     free = 0.0  # the first index at which a label touches none before it
     for index, stage in enumerate(stages):

@@ -97,6 +97,7 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     predict.add_argument("images", nargs="+", metavar="IMAGE")
     predict.add_argument("--model", action="append", metavar="NAME", help="default: every one")
     predict.add_argument("--top", type=_positive, default=5, help="classes to print (default 5)")
+    _add_deconv(command("deconv", commands.deconv_command, "what a unit sees in a picture, as PNG"))
     command(
         "compare", commands.compare_command, "one row per trained model: accuracy and every cost"
     ).add_argument("--csv", action="store_true", help="print CSV")
@@ -104,16 +105,32 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="a variant (see `list`)")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="a variant (see `list`), a torchvision model, or your own as package.module:factory",
+    )
     parser.add_argument("--input", type=_size, metavar="CxHxW", help="input size, as 3x224x224")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes")
-    parser.add_argument("--csv", action="store_true", help="print CSV")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--csv", action="store_true", help="print CSV")
+    forms.add_argument("--markdown", action="store_true", help="print a Markdown table")
     _add_knobs(parser)
 
 
 def _add_knobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=float, metavar="A", help="width multiplier, where offered")
     parser.add_argument("--set", action="append", metavar="KNOB=VALUE", help="any other knob")
+
+
+def _add_deconv(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("--model", required=True, metavar="NAME", help="a trained model")
+    parser.add_argument("--layer", required=True, metavar="PATH", help="as `inspect` names it")
+    parser.add_argument("--unit", required=True, type=int, metavar="K", help="a channel, from 0")
+    rules = ("deconvnet", "guided", "gradient")
+    parser.add_argument("--rule", choices=rules, default="deconvnet", help="of the ReLUs")
+    parser.add_argument("--output", required=True, metavar="FILE.png", help="where to write it")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,9 @@ from cnnviz.errors import CnnvizError
 if TYPE_CHECKING:
     from cnnviz.runs import Run
 
+# A reconstruction of 32 × 32 pixels is enlarged to about this side, in whole pixels.
+_PICTURE_SIDE = 256
+
 
 def list_command(options: argparse.Namespace) -> None:
     """Print every variant."""
@@ -32,11 +35,15 @@ def list_command(options: argparse.Namespace) -> None:
 
 
 def inspect_command(options: argparse.Namespace) -> None:
-    """Print a variant, operator by operator."""
-    from cnnviz.catalogue import inspect_variant
+    """Print a network, operator by operator."""
+    from cnnviz.anatomy.markdown import to_markdown
+    from cnnviz.own_networks import inspect_network
 
     knobs = checked(lambda: _knobs(options))
-    traced = checked(lambda: inspect_variant(options.name, options.input, options.classes, knobs))
+    traced = checked(lambda: inspect_network(options.name, options.input, options.classes, knobs))
+    if options.markdown and not options.json:
+        print(to_markdown(traced, options.name), end="")
+        return
     if options.json:
         print_json({"name": options.name, **traced.to_dict()})
         return
@@ -104,7 +111,7 @@ def train_command(options: argparse.Namespace) -> int:
     )
     checked(lambda: pick_device(options.device))
     run = runs.create_run(recipe)
-    return _train(run, options, runs.start_detached)
+    return _train(run, options, runs.enqueue)
 
 
 def _train(run: Run, options: argparse.Namespace, detach: Callable[[Run, str], None]) -> int:
@@ -258,6 +265,38 @@ def _picture(path: str) -> bytes:
         ) from error
     decode(data, Path(path).name)
     return data
+
+
+def deconv_command(options: argparse.Namespace) -> None:
+    """Carry a unit's activation on a picture back to its pixels."""
+    import torch
+
+    from cnnviz.images import encode_png, enlarge
+    from cnnviz.prediction import find_models, predict
+    from cnnviz.sight import project, signed_picture
+    from cnnviz.training.augment import normalise
+
+    # Asking the model first refuses unknown and damaged ones, and says what it was shown.
+    (answer,) = predict(_picture(options.image), [options.model])
+    checkpoint = find_models()[options.model]
+    model, card = checkpoint.load_model(), checkpoint.card
+    planes = torch.from_numpy(answer.seen.transpose(2, 0, 1).copy())[None]
+    images = normalise(planes, card.mean, card.std)
+    found = checked(lambda: project(model, images, options.layer, [options.unit], options.rule))
+    picture = signed_picture(found.pixels[0, 0])
+    factor = max(1, _PICTURE_SIDE // max(picture.shape[:2]))
+    Path(options.output).write_bytes(encode_png(enlarge(picture, factor)))
+    record = {
+        "model": options.model,
+        "layer": options.layer,
+        "unit": options.unit,
+        "rule": options.rule,
+        "activation": found.activations.item(),
+        "row": int(found.positions[0, 0, 0]),
+        "column": int(found.positions[0, 0, 1]),
+        "output": options.output,
+    }
+    print_record(record, options)
 
 
 def compare_command(options: argparse.Namespace) -> None:

@@ -16,7 +16,8 @@ from cnnviz.runs.folder import (
     list_runs,
     survey_runs,
 )
-from cnnviz.runs.launch import create_run, delete_run, publish, resume_run, start_detached, stop_run
+from cnnviz.runs.launch import create_run, delete_run, publish, resume_run, stop_run
+from cnnviz.runs.queue import enqueue, start_next, waiting
 
 __all__ = [
     "METRICS",
@@ -28,11 +29,13 @@ __all__ = [
     "Status",
     "create_run",
     "delete_run",
+    "enqueue",
     "find_run",
     "list_runs",
     "publish",
     "resume_run",
-    "start_detached",
+    "start_next",
     "stop_run",
     "survey_runs",
+    "waiting",
 ]

@@ -29,9 +29,17 @@ STALLED_AFTER = 60.0
 #: Between making a run's folder and starting its process pass milliseconds, not so many seconds.
 STARTING_GRACE = 10.0
 
-Recorded = Literal["starting", "running", "stopped", "failed", "done"]
+Recorded = Literal["queued", "starting", "running", "stopped", "failed", "done"]
 State = Literal[
-    "starting", "running", "stalled", "stopping", "interrupted", "stopped", "failed", "done"
+    "queued",
+    "starting",
+    "running",
+    "stalled",
+    "stopping",
+    "interrupted",
+    "stopped",
+    "failed",
+    "done",
 ]
 
 
@@ -42,6 +50,7 @@ class Status(BaseModel):
 
     state: Recorded = "starting"
     created: float = 0.0
+    queued: float = 0.0
     updated: float = 0.0
     pid: int | None = None
     #: The start time of that process: a pid alone may since have been given to another one.
@@ -108,15 +117,20 @@ class Run:
         return self.state in ("interrupted", "stopped", "failed")
 
     @property
-    def is_active(self) -> bool:
-        """Whether a trainer is at work, so that looking again is worth while."""
+    def is_training(self) -> bool:
+        """Whether a trainer is at work."""
         return self.state in ("starting", "running", "stalled", "stopping")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it trains or waits to, so that looking again is worth while."""
+        return self.is_training or self.state == "queued"
 
     @property
     def state(self) -> State:
         """What is true now: the recorded state, checked against the process and the clock."""
         status = self.status
-        if status.state in ("stopped", "failed", "done"):
+        if status.state in ("queued", "stopped", "failed", "done"):
             return status.state
         if status.pid is None:  # created, its process not yet started
             fresh = time.time() - status.updated < STARTING_GRACE

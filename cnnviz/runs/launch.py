@@ -1,22 +1,20 @@
-"""Create, start, stop, resume, delete and publish runs."""
+"""Create, stop, resume, delete and publish runs."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from datetime import datetime
 
 import psutil
 
 from cnnviz.errors import CnnvizError
-from cnnviz.runs.folder import LOG, RECIPE, STOP, Run, Status
-from cnnviz.settings import ROOT, checkpoints_dir, runs_dir
+from cnnviz.runs.folder import RECIPE, STOP, Run, Status
+from cnnviz.runs.queue import enqueue
+from cnnviz.settings import checkpoints_dir, runs_dir
 from cnnviz.training.checkpoints import Checkpoint, list_checkpoints, save_checkpoint
 from cnnviz.training.files import atomic_write, inside, safe_name
 from cnnviz.training.recipe import Recipe
@@ -44,42 +42,11 @@ def create_run(recipe: Recipe) -> Run:
     return run
 
 
-def start_detached(run: Run, device: str = "auto") -> None:
-    """Train `run` in a process of its own session, which outlives the caller."""
-    (run.path / STOP).unlink(missing_ok=True)
-    environment = {
-        **os.environ,
-        "CNNVIZ_RUNS": str(run.path.parent),
-        # Threads that wait by spinning steal the app's time on a small machine.
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    command = [sys.executable, "-m", "cnnviz", "runs", "resume", run.id, "--device", device]
-    with (run.path / LOG).open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    # Written long before the trainer, which has torch to load first, writes its own.
-    launched = {
-        "state": "starting",
-        "pid": process.pid,
-        "pid_started": psutil.Process(process.pid).create_time(),
-        "message": "",
-        "updated": time.time(),
-    }
-    run.write_status(run.status.model_copy(update=launched))
-
-
 def resume_run(run: Run, device: str = "auto") -> None:
     """Start a run again that was stopped, interrupted or failed."""
     if not run.can_resume:
         raise CnnvizError(f"The run {run.id} is {run.state} and cannot be resumed.")
-    start_detached(run, device)
+    enqueue(run, device)
 
 
 def stop_run(run: Run, wait: bool = False) -> None:
@@ -90,8 +57,11 @@ def stop_run(run: Run, wait: bool = False) -> None:
     """
     if not run.is_active:
         raise CnnvizError(f"The run {run.id} is {run.state}: there is nothing to stop.")
-    (run.path / STOP).touch()
     status = run.status
+    if run.state == "queued":
+        run.write_status(status.model_copy(update={"state": "stopped"}))
+        return
+    (run.path / STOP).touch()
     _signal(status.pid, status.pid_started, signal.SIGTERM)
     if not wait:
         return

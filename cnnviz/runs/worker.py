@@ -19,6 +19,7 @@ import torch
 from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.folder import LAST, LOCK, METRICS, STOP, Run, Status
+from cnnviz.runs.queue import start_next
 from cnnviz.settings import cpu_threads
 from cnnviz.training import data
 from cnnviz.training.checkpoints import Card, Checkpoint, read_checkpoint, save_checkpoint
@@ -84,23 +85,32 @@ def execute(run: Run, device: str = "auto", listener: Listener | None = None) ->
         lock.acquire()
     except filelock.Timeout:
         raise CnnvizError(f"The run {run.id} is being trained by another process.") from None
-    with lock:
-        if run.can_resume:  # a stop that lies there was meant for the last trainer, who is gone
-            (run.path / STOP).unlink(missing_ok=True)
-        started = psutil.Process().create_time()
-        status = run.status.model_copy(
-            update={
-                "state": "starting",
-                "pid": os.getpid(),
-                "pid_started": started,
-                "message": "",
-                "updated": time.time(),
-            }
-        )
-        run.write_status(status)
-        sweep_temporaries(run.path)
-        with contextlib.closing(RunObserver(run, status, listener)) as observer:
-            return _guarded(run, observer, device)
+    try:
+        with lock:
+            return _locked(run, device, listener)
+    finally:
+        with contextlib.suppress(OSError, CnnvizError):  # the queue's trouble is not this run's
+            start_next()
+
+
+def _locked(run: Run, device: str, listener: Listener | None) -> str:
+    """Train a run whose folder is this process's alone."""
+    if run.can_resume:  # a stop that lies there was meant for the last trainer, who is gone
+        (run.path / STOP).unlink(missing_ok=True)
+    started = psutil.Process().create_time()
+    status = run.status.model_copy(
+        update={
+            "state": "starting",
+            "pid": os.getpid(),
+            "pid_started": started,
+            "message": "",
+            "updated": time.time(),
+        }
+    )
+    run.write_status(status)
+    sweep_temporaries(run.path)
+    with contextlib.closing(RunObserver(run, status, listener)) as observer:
+        return _guarded(run, observer, device)
 
 
 def _guarded(run: Run, observer: RunObserver, device: str) -> str:

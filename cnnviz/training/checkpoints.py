@@ -29,7 +29,8 @@ from pydantic import (
 from torch import Tensor, nn
 
 import cnnviz
-from cnnviz import architectures
+import cnnviz.architectures
+from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue
 from cnnviz.training.files import atomic_write, inside, safe_name
@@ -169,7 +170,7 @@ class Checkpoint:
         state, metadata = from_bytes(self._weights(), self.path.name)
         self._refuse_other_network(metadata)
         card = self.card
-        model = architectures.build(card.variant, len(card.classes), **card.knobs)
+        model = registry.get(card.variant).build(len(card.classes), **card.knobs)
         self._refuse_other_shapes(state, model.state_dict())
         model.load_state_dict(state, strict=True)
         return model.float().eval()

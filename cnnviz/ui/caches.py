@@ -11,18 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 import torch
+from PIL import Image
 from torch import nn
 
 from cnnviz import registry
-from cnnviz.anatomy import Trace
+from cnnviz.anatomy import Opinion, Trace, roofline, second_opinion
+from cnnviz.anatomy.compare_traces import Pair, compare_traces
+from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effective_field
 from cnnviz.catalogue import inspect_variant
+from cnnviz.charts import cost_map, costs
 from cnnviz.compare import Row, compare_one
-from cnnviz.images import decode, encode_png
+from cnnviz.images import decode, encode_png, sample_photos, square
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.registry import KnobValue
 from cnnviz.settings import cpu_threads
+from cnnviz.training.augment import normalise
 from cnnviz.training.checkpoints import Card, read_checkpoint
 from cnnviz.training.data import load
 
@@ -115,3 +121,103 @@ def sample_digit() -> bytes:
     """Return the first test image of the digits as PNG."""
     digit = load("digits").test_images[0]  # (3, H, W)
     return encode_png(np.ascontiguousarray(digit.permute(1, 2, 0).numpy()))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def pairs(
+    left: tuple[str, Knobs, tuple[int, int, int], int],
+    right: tuple[str, Knobs, tuple[int, int, int], int],
+) -> list[Pair]:
+    """Return the layers of two networks side by side; each is the arguments of `traced`."""
+    return compare_traces(traced(*left), traced(*right))
+
+
+def _build(variant: str, knobs: Knobs, num_classes: int | None) -> nn.Module:
+    """Build a network with random weights, for one measurement: it is not kept."""
+    return registry.get(variant).build(num_classes, **dict(knobs)).eval()
+
+
+@st.cache_data(max_entries=128, show_spinner="Following gradients back to the picture …")
+def field_of(
+    variant: str,
+    knobs: Knobs,
+    input_size: tuple[int, int, int],
+    num_classes: int | None,
+    path: str,
+) -> EffectiveField:
+    """Return what the middle position of a layer sees, for random weights.
+
+    Averaged over 2 to 16 passes: as many as take about a second.
+    """
+    layers = traced(variant, knobs, input_size, num_classes).layers
+    layer = next(layer for layer in layers if layer.path == path)
+    before = layers[: layer.index + 1]
+    work = sum((item.macs or 0) + 20 * item.params for item in before)  # drawing a weight is slow
+    draws = min(max(round(8e9 / max(work, 1)), 2), 16)
+    with LeaveWeights():
+        model = _build(variant, knobs, num_classes)
+    return effective_field(model, input_size, layer, draws=draws, redraw=True)
+
+
+@st.cache_data(max_entries=128, show_spinner="Following gradients back to the picture …")
+def trained_field_of(path: Path, sha256: str, layer: str) -> EffectiveField:
+    """Return what the middle position of a trained network's layer sees in the sample photos."""
+    model, card = trained_model(path, sha256)
+    channels, height, width = card.input_size
+    photos = []
+    for data in sample_photos().values():
+        image = Image.fromarray(square(decode(data).pixels)).resize((width, height))
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+        photos.append(torch.from_numpy(pixels.reshape(height, width, channels).copy()))
+    images = torch.stack(photos).permute(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+    normal = normalise(images, card.mean, card.std)
+    return effective_field(model, card.input_size, layer, images=normal)
+
+
+@st.cache_data(show_spinner=False)
+def peaks() -> roofline.Peaks:
+    """Return what this machine's CPU reaches, measured once."""
+    return roofline.measure_peaks("cpu")
+
+
+@st.cache_data(max_entries=64, show_spinner="Timing every operator on this machine …")
+def speed(
+    variant: str, knobs: Knobs, input_size: tuple[int, int, int], num_classes: int | None
+) -> roofline.Roofline:
+    """Return the time of every operator on the CPU, with random weights; ``clear`` it to redo."""
+    model = _build(variant, knobs, num_classes)
+    return roofline.measure_roofline(model, input_size, peaks())
+
+
+@st.cache_data(max_entries=64, show_spinner="Counting with torchinfo and fvcore …")
+def opinions(
+    variant: str, knobs: Knobs, input_size: tuple[int, int, int], num_classes: int | None
+) -> list[Opinion]:
+    """Return what this trace, torchinfo and fvcore count, in this order."""
+    with LeaveWeights():
+        model = _build(variant, knobs, num_classes)
+    return second_opinion(model, input_size)
+
+
+@dataclass(frozen=True)
+class CostView:
+    """Where one cost of a network sits: (chart, its sentence) three times, and a row a stage."""
+
+    areas: tuple[go.Figure, str]
+    stages: tuple[go.Figure, str]
+    layers: tuple[go.Figure, str]
+    table: pd.DataFrame
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def cost_view(
+    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost, dark: bool
+) -> CostView:
+    """Return the charts of a cost for a network, given as the arguments of `layer_frame`."""
+    frame = layer_frame(*arguments)
+    return CostView(
+        (cost_map.cost_treemap(frame, cost, dark), costs.cost_sentence(frame, cost)),
+        (cost_map.stage_bars(frame, cost, dark), cost_map.stage_sentence(frame, cost)),
+        (costs.cost_bars(frame, cost, dark), cost_map.layer_sentence(frame, cost)),
+        cost_map.by_stage(frame),
+    )

@@ -11,6 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from cnnviz.anatomy import Trace
+from cnnviz.anatomy.compare_traces import describe_ratio
+from cnnviz.anatomy.markdown import to_markdown
+from cnnviz.catalogue import predecessor
 from cnnviz.charts import costs
 from cnnviz.registry import Variant
 from cnnviz.ui import caches, links, panels, theme
@@ -40,21 +43,23 @@ def portrait(variant: Variant) -> None:
         links.link("train", "Train this network →", variant=variant.name)
 
 
-def headline(trace: Trace) -> None:
-    """Write the numbers that matter."""
+def headline(variant: Variant, trace: Trace) -> None:
+    """Write the numbers that matter, the costs as multiples of the predecessor's too."""
     kinds = Counter(layer.kind for layer in trace.layers)
     weighted = f"{kinds['conv']} convolutions, {kinds['linear']} fully connected"
     unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
     side = max(trace.input_size[1:])
     field = trace.receptive_field
     training = trace.training_bytes
+    params_ratio, macs_ratio = _against_predecessor(variant, trace)
     panels.facts(
         [
-            Fact("Parameters", si(trace.params), weighted, count(trace.params)),
+            Fact("Parameters", si(trace.params), weighted + params_ratio, count(trace.params)),
             Fact(
                 "Multiply–accumulates",
                 si(trace.macs, "MACs"),
-                f"for one image{unknown}; {si(trace.flops, 'FLOPs')}, counting each as two",
+                f"for one image{unknown}; {si(trace.flops, 'FLOPs')}, counting each as two"
+                + macs_ratio,
                 f"{count(trace.macs)} MACs",
             ),
             Fact(
@@ -83,6 +88,17 @@ def headline(trace: Trace) -> None:
             ),
         ]
     )
+
+
+def _against_predecessor(variant: Variant, trace: Trace) -> tuple[str, str]:
+    """Return what to add to the notes of parameters and MACs; nothing for the first family."""
+    earlier = predecessor(variant)
+    if earlier is None:
+        return "", ""
+    reference = caches.traced(*Selection(earlier).arguments)
+    params = describe_ratio(trace.params, reference.params)
+    macs = describe_ratio(trace.macs, reference.macs)
+    return f"; {params} {earlier.family.title}", f"; {macs} {earlier.family.title}"
 
 
 def where(frame: pd.DataFrame) -> None:
@@ -171,8 +187,12 @@ def _downloads(selection: Selection, frame: pd.DataFrame) -> None:
     def as_json() -> str:
         return json.dumps(caches.traced(*selection.arguments).to_dict(), indent=1)
 
+    def as_markdown() -> str:
+        return to_markdown(caches.traced(*selection.arguments), selection.variant.title)
+
     st.download_button("CSV", as_csv, f"{name}.csv", "text/csv", on_click="ignore")
     st.download_button("JSON", as_json, f"{name}.json", "application/json", on_click="ignore")
+    st.download_button("Markdown", as_markdown, f"{name}.md", "text/markdown", on_click="ignore")
 
 
 def changes(variant: Variant) -> None:

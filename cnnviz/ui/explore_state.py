@@ -17,7 +17,7 @@ from cnnviz.ui.caches import Knobs
 MAX_SIDE = 1024
 MAX_CLASSES = 100_000
 #: What a view of the page keeps in the URL beside the selection.
-VIEW_KEYS = ("view", "layer", "other")
+VIEW_KEYS = ("view", "layer", "other", "cost", "photo", "weights")
 _URL = "explore_url"  # the query this page wrote last
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
 
@@ -63,7 +63,9 @@ def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
             family = registry.get_architecture(query["family"][:60])
             variant = registry.list_variants(family.name)[0]
     except CnnvizError as error:
-        reason = str(error).partition("; known: ")[0]  # the pickers list what there is
+        reason, _, hint = str(error).partition("; ")
+        if hint.startswith("did you mean"):  # other hints list what the pickers list too
+            reason = f"{reason}; {hint}"
         end = "" if reason.endswith((".", "?")) else "."
         return Selection(variant), [f"{reason}{end} Showing {variant.title} instead."]
     knobs: dict[str, KnobValue] = {}
@@ -134,8 +136,8 @@ def _seed(selection: Selection) -> None:
     st.session_state[_FAMILY] = selection.variant.architecture
     st.session_state[_VARIANT] = name
     st.session_state[_key(name, "classes")] = classes
-    st.session_state[_key(name, "height")] = height
-    st.session_state[_key(name, "width")] = width
+    st.session_state[_key(name, "input_height")] = height
+    st.session_state[_key(name, "input_width")] = width
     for knob, value in knobs:
         st.session_state[_key(name, knob)] = value
 
@@ -179,9 +181,11 @@ def _settings(variant: Variant) -> Selection:
     knobs = {knob.name: _knob(variant.name, knob) for knob in variant.knobs}
     tall, wide = st.columns(2)
     height = tall.number_input(
-        "Input height", 1, MAX_SIDE, step=1, key=_key(variant.name, "height")
+        "Input height", 1, MAX_SIDE, step=1, key=_key(variant.name, "input_height")
     )
-    width = wide.number_input("Input width", 1, MAX_SIDE, step=1, key=_key(variant.name, "width"))
+    width = wide.number_input(
+        "Input width", 1, MAX_SIDE, step=1, key=_key(variant.name, "input_width")
+    )
     classes = st.number_input("Classes", 1, MAX_CLASSES, step=1, key=_key(variant.name, "classes"))
     return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
 

@@ -7,7 +7,16 @@ from collections.abc import Callable
 import streamlit as st
 
 from cnnviz.anatomy import Trace
-from cnnviz.ui import caches, explore_panels
+from cnnviz.ui import (
+    caches,
+    explore_cost,
+    explore_drawing,
+    explore_field,
+    explore_opinion,
+    explore_panels,
+    explore_speed,
+    explore_two,
+)
 from cnnviz.ui.explore_state import Selection
 
 View = Callable[[Selection, Trace], None]
@@ -26,6 +35,12 @@ def overview(selection: Selection, _: Trace) -> None:
 #: Name in the URL -> title and what draws it, in the order of the control.
 VIEWS: dict[str, tuple[str, View]] = {
     "layers": ("Layers", overview),
+    "drawing": ("Drawing", explore_drawing.show),
+    "cost": ("Where it costs", explore_cost.cost),
+    "field": ("Receptive field", explore_field.field),
+    "speed": ("Speed", explore_speed.speed),
+    "opinion": ("Second opinion", explore_opinion.opinion),
+    "two": ("Two at once", explore_two.two),
 }
 
 

@@ -26,6 +26,7 @@ DATASET_TITLES = {"digits": "Digits (1,797, built in)", "cifar10": "CIFAR-10 (60
 TRAIN_IMAGES = {"digits": 1_437, "cifar10": 50_000}
 LABELS = {"lr": "Learning rate", "ema": "Weight averaging", "grad_clip": "Gradient clip"}
 STATES = {
+    "queued": "Queued",
     "starting": "Starting: the trainer is loading",
     "running": "Training",
     "stalled": "Stalled: no sign of life for a minute",
@@ -123,7 +124,7 @@ def _start() -> None:
     fields = {name: state[key] for name, key in keys.items() if key in state}
     try:
         run = runs.create_run(default_recipe(variant, dataset, **fields))
-        runs.start_detached(run, state["device"])
+        runs.enqueue(run, state["device"])
         state["run"] = run.id
     except CnnvizError as error:
         st.session_state["start_error"] = str(error)
@@ -189,7 +190,7 @@ def _run_panel(run: Run, was_active: bool) -> None:
     metrics = run.metrics()
     st.html(
         f'<p aria-live="polite">{theme.badge(registry.get(recipe.variant).family)}'
-        f"<span> — {STATES[state]}</span></p>"
+        f"<span> — {STATES[state]}{_position(run) if state == 'queued' else ''}</span></p>"
     )
     if status.message:
         (st.error if state == "failed" else st.warning)(status.message)
@@ -215,6 +216,16 @@ def _run_panel(run: Run, was_active: bool) -> None:
         )
     if metrics.damaged:
         st.caption(f"{metrics.damaged} damaged lines of the metrics were skipped.")
+
+
+def _position(run: Run) -> str:
+    """Where a queued run stands; whoever looks also wakes a queue whose last trainer was killed."""
+    runs.start_next()
+    device = run.status.device
+    before = [other.id for other in runs.waiting(device)]
+    place = before.index(run.id) if run.id in before else 0
+    ahead = f"{place} queued before it" if place else "next"
+    return f" for {device}: {ahead}, a run is training there now"
 
 
 def _facts(run: Run, epochs: list[dict[str, Any]]) -> list[Fact]:

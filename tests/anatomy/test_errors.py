@@ -5,7 +5,11 @@ import torch
 import torchvision
 from torch import nn
 
+from cnnviz import registry
 from cnnviz.anatomy import check_input_size, parse_input_size, trace
+from cnnviz.anatomy.inputs import Place
+from cnnviz.architectures import list_variants
+from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
 
 
@@ -21,11 +25,59 @@ def test_input_too_small_names_the_layer():
     with torch.device("meta"):
         model = torchvision.models.vgg16()
     assert message(model, (3, 16, 16)) == (
-        "The input 3x16x16 is too small for VGG: its layer features.30 (max_pool2d) would have an "
-        "empty output."
+        "A 16 × 16 input is too small for VGG: its fifth pool (features.30) would be empty."
     )
     small = nn.Sequential(nn.Conv2d(1, 4, 9))
-    assert "too small for Sequential: its layer 0 (conv2d)" in message(small, (1, 4, 4))
+    assert "too small for Sequential: its first convolution (0)" in message(small, (1, 4, 4))
+
+
+class Cropped(nn.Module):
+    """Cuts a border off before a global pool, which makes a number of an empty map, a NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        return self.pool(x[:, :, 2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_an_empty_map_is_caught_before_a_pool_hides_it(side):
+    assert message(Cropped(), (1, side, side)) == (
+        f"A {side} × {side} input is too small for Cropped: its layer getitem (getitem) would be "
+        "empty."
+    )
+    assert trace(Cropped(), (1, 5, 5)).layer("getitem").output_shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(1, "first"), (10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th"), (53, "53rd")],
+)
+def test_places_are_counted_in_words(number, word):
+    assert Place("a.b", "conv2d", number).in_words() == f"{word} convolution (a.b)"
+
+
+@pytest.mark.parametrize("name", [variant.name for variant in list_variants()])
+def test_no_variant_has_an_empty_map(name):
+    channels = registry.get(name).input_size[0]
+    for side in (1, 16):
+        try:
+            traced = inspect_variant(name, (channels, side, side))
+        except CnnvizError as error:
+            assert "too small" in str(error) or "does not fit" in str(error)  # noqa: PT017
+            assert f" {name}: its " in str(error)  # noqa: PT017
+        else:
+            assert all(0 not in layer.output_shape for layer in traced.layers)
+
+
+def test_the_reason_names_the_variant_and_the_pool():
+    with pytest.raises(CnnvizError) as caught:
+        inspect_variant("vgg16", (3, 16, 16))
+    assert str(caught.value) == (
+        "A 16 × 16 input is too small for vgg16: its fifth pool (features.30) would be empty."
+    )
 
 
 def test_wrong_channels():

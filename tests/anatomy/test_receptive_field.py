@@ -34,6 +34,12 @@ def conv(kernel=3, stride=1, channels=4, **options):
     [
         (lambda x, c: c(x)[:, :, ::2, ::2], [conv()], (3, 2, "")),
         (lambda x, c: F.pad(c(x), (0, 0, 0, 0, 2, 2)), [conv()], (3, 1, "")),
+        (lambda x, c: c(x).index_select(1, torch.tensor([2, 0])), [conv()], (3, 1, "")),
+        (
+            lambda x, c: c(x).index_select(2, torch.tensor([2, 0])),
+            [conv()],
+            (None, None, "unaligned"),
+        ),
         (lambda x, a, b: a(x)[:, :, 1:-1, 1:-1] + b(x), [conv(1), conv()], (3, 1, "")),
         (lambda x, a, b: torch.cat([a(x), b(x)], 1), [conv(5, padding=2), conv(3, padding=1)],
          (5, 1, "")),

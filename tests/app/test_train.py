@@ -196,7 +196,7 @@ def test_a_failed_run_shows_its_message():
 def test_resume_starts_the_trainer_again(monkeypatch):
     run = new_run("stopped")
     started = []
-    monkeypatch.setattr("cnnviz.runs.launch.start_detached", lambda *a: started.append(a))
+    monkeypatch.setattr("cnnviz.runs.launch.enqueue", lambda *a: started.append(a))
     opened().button(key="resume").click().run()
     assert started == [(run, "auto")]
 

@@ -250,7 +250,7 @@ def test_runs_are_listed_newest_first_and_deleted():
 
 def test_a_detached_run_trains_stops_on_request_and_goes_on():
     run = new_run(epochs=400)
-    runs.start_detached(run, "cpu")
+    runs.enqueue(run, "cpu")
     wait_for(lambda: run.status.step > 0)
     assert run.state == "running"
     pid = run.status.pid
@@ -287,7 +287,7 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bits():
     moments = random.Random(os.environ.get("CNNVIZ_TEST_SEED", "7"))
     kills = 0
     while kills < 10:
-        runs.start_detached(killed, "cpu")
+        runs.enqueue(killed, "cpu")
         began = killed.status.step
         # Half of the time while torch loads and the checkpoint is read, half while it trains.
         if moments.random() < 0.5:

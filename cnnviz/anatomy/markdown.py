@@ -1,0 +1,33 @@
+"""A trace as a Markdown table, for a report or an issue."""
+
+from __future__ import annotations
+
+from cnnviz.anatomy.result import Trace, format_shape
+
+_COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "receptive field", "jump")
+_NUMBERS = 4  # the last columns are numbers, aligned to the right
+
+
+def to_markdown(trace: Trace, title: str | None = None) -> str:
+    """Return the trace as Markdown: title, totals, and a table with a row for each operator.
+
+    Shapes are channels × height × width of one image; "–" stands for what is not known. `title`
+    defaults to the network's class.
+    """
+    names = [*("---" for _ in _COLUMNS[:-_NUMBERS]), *("---:" for _ in _COLUMNS[-_NUMBERS:])]
+    lines = [_row(_COLUMNS), _row(names)]
+    for layer in trace.layers:
+        shape = format_shape(layer.output_shape) or "–"
+        numbers = (layer.params, layer.macs, layer.receptive_field, layer.jump)
+        lines.append(_row([f"`{layer.path}`", layer.op, shape, *map(_number, numbers)]))
+    size = "×".join(map(str, trace.input_size))
+    totals = f"{trace.params:,} parameters, {trace.macs:,} MACs for one image of {size}."
+    return "\n".join([f"# {title or trace.model}", "", totals, "", *lines, ""])
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"

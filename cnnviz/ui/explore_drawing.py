@@ -1,0 +1,375 @@
+"""The view of the Explore page that draws the network, folded, and shows what was chosen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.anatomy import Layer, Trace, format_shape
+from cnnviz.anatomy.graph import Graph, Node
+from cnnviz.charts import network
+from cnnviz.charts.nested import Drawing, lay_out
+from cnnviz.charts.network import Caption, ColourBy
+from cnnviz.ui import caches, drawing_script, source_places
+from cnnviz.ui.caches import Knobs
+from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import count, percent, si, size
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+_KEY = "drawing_network"
+_OF, _OPENED = "drawing_of", "drawing_opened"
+_CHOSEN, _LEVEL, _COLOUR = "drawing_chosen", "drawing_level", "drawing_colour"
+_LEVELS = {"stages": "Stages", "blocks": "Blocks", "operators": "Operators"}
+_COLOURS: dict[ColourBy, str] = {"kind": "Kind", "share": "Share of MACs"}
+
+_component = st.components.v2.component(
+    "cnnviz_network",
+    html=drawing_script.HTML,
+    css=drawing_script.CSS,
+    js=drawing_script.JS,
+)
+
+
+def show(selection: Selection, _: Trace) -> None:
+    """Draw the network beside what is known of the node that was chosen in it."""
+    _view(selection)
+
+
+@st.fragment
+def _view(selection: Selection) -> None:
+    graph = _graph(*selection.arguments)
+    _remember(selection, graph)
+    exporting = _controls(graph)
+    chosen: str = st.session_state.get(_CHOSEN) or ""
+    colour_by: ColourBy = st.session_state[_COLOUR]
+    drawing = lay_out(graph, st.session_state[_OPENED])
+
+    def picture(dark: bool | None) -> str:
+        return _svg(selection, graph, drawing, chosen, colour_by, dark)
+
+    exporting.download_button(
+        "Save as SVG",
+        lambda: picture(st.context.theme.type == "dark"),
+        f"{selection.variant.name}.svg",
+        "image/svg+xml",
+        on_click="ignore",
+        help="This drawing as a file",
+    )
+    left, right = st.columns([1.8, 1], gap="medium")
+    with left:
+        legend = _legend(drawing, colour_by)
+        _component(
+            key=_KEY,
+            data={"svg": picture(None), "legend": legend, "chosen": chosen},
+            on_pressed_change=lambda: _press(graph),
+        )
+        st.caption(
+            "A folded box unfolds and a frame's title folds it again. Drag or scroll to move; "
+            "zoom with the buttons, by pinching, or with Ctrl and the wheel."
+        )
+    with right:
+        if chosen:
+            _details(selection, graph, graph.nodes[chosen])
+        else:
+            st.info(
+                "Press an operator, or find a layer above, to see what it is and what it costs."
+            )
+    _write_url(chosen)
+
+
+def _controls(graph: Graph) -> DeltaGenerator:
+    """Write what decides on the drawing; return the place for its download."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Show",
+            list(_LEVELS),
+            format_func=_LEVELS.__getitem__,
+            key=_LEVEL,
+            on_change=_set_level,
+            args=(graph,),
+        )
+        st.segmented_control(
+            "Colour", list(_COLOURS), format_func=_COLOURS.__getitem__, key=_COLOUR, required=True
+        )
+        st.selectbox(
+            "Find a layer",
+            list(graph.nodes)[1:],
+            index=None,
+            key=_CHOSEN,
+            placeholder="for example conv",
+            on_change=_reveal,
+            args=(graph,),
+            width=260,
+        )
+        return st.empty()
+
+
+@lru_cache(maxsize=32)
+def _graph(name: str, knobs: Knobs, input_size: tuple[int, int, int], classes: int) -> Graph:
+    return Graph(caches.traced(name, knobs, input_size, classes))
+
+
+def _remember(selection: Selection, graph: Graph) -> None:
+    """Start afresh where another network is shown, at the layer that the URL names."""
+    state = st.session_state
+    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
+    state[_COLOUR] = state.get(_COLOUR, "kind")
+    if state.get(_OF) == selection.arguments and _LEVEL in state:
+        state[_CHOSEN] = state.get(_CHOSEN)
+        return
+    asked = st.query_params.get("layer", "")
+    state[_OF] = selection.arguments
+    state[_LEVEL] = "blocks"
+    state[_OPENED] = graph.blocks()
+    state[_CHOSEN] = asked if asked in graph.nodes and asked != graph.root.id else None
+    _reveal(graph)
+
+
+def _write_url(chosen: str) -> None:
+    if chosen:
+        st.query_params["layer"] = chosen
+    elif "layer" in st.query_params:
+        del st.query_params["layer"]
+
+
+def _set_level(graph: Graph) -> None:
+    level = st.session_state[_LEVEL]
+    if level is None:
+        return
+    st.session_state[_OPENED] = {
+        "stages": graph.stages,
+        "blocks": graph.blocks,
+        "operators": graph.operators,
+    }[level]()
+
+
+def _reveal(graph: Graph) -> None:
+    """Unfold what holds the chosen node."""
+    chosen = st.session_state[_CHOSEN]
+    if chosen:
+        st.session_state[_OPENED] |= set(graph.ancestors(chosen))
+
+
+def _press(graph: Graph) -> None:
+    """Choose the node that was pressed, and fold or unfold it."""
+    pressed = st.session_state[_KEY].pressed
+    if pressed not in graph.nodes:
+        return
+    st.session_state[_CHOSEN] = pressed
+    if graph.nodes[pressed].children:
+        st.session_state[_LEVEL] = None  # what is shown now is none of the levels
+        st.session_state[_OPENED] = st.session_state[_OPENED] ^ {pressed}
+
+
+def _svg(
+    selection: Selection,
+    graph: Graph,
+    drawing: Drawing,
+    chosen: str,
+    colour_by: ColourBy,
+    dark: bool | None,
+) -> str:
+    trace = graph.trace
+
+    name, knobs, _, _ = selection.arguments
+    classes = source_places.classes(name, knobs)
+
+    def caption(node: Node) -> Caption:
+        return describe(node, trace, classes, colour_by)
+
+    shown = sum(not box.framed for box in drawing.boxes)
+    title = f"{selection.variant.title}, {shown} boxes of {len(trace.layers)} operators"
+    entry = f"input {size(trace.input_size)}"
+    return network.svg(
+        drawing, caption, entry, title=title, chosen=chosen, colour_by=colour_by, dark=dark
+    )
+
+
+def _legend(drawing: Drawing, colour_by: ColourBy) -> str:
+    return "".join(
+        f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
+        for label, colour in network.legend(colour_by, drawing, None)
+    )
+
+
+def describe(
+    node: Node, trace: Trace, classes: Mapping[str, type], colour_by: ColourBy = "kind"
+) -> Caption:
+    """Return the words on a node: its MACs, or their share where that is the colour.
+
+    `classes` are the modules' by their paths, see `source_places.classes`.
+    """
+    share = node.macs / max(trace.macs, 1)
+    macs = f"{si(node.macs, 'MACs')}{' + ?' if node.unknown else ''}"
+    if colour_by == "share":
+        cost = _share(share) if node.macs else ""
+    elif node.macs or node.unknown:
+        cost = macs if node.macs else "MACs not known"
+    else:
+        cost = f"{si(node.params)} params" if node.params else ""
+    name = short_name(node)
+    layer = None if node.children else trace.layers[node.start]
+    if layer is not None:
+        detail, words = operator_words(layer), layer.op
+    elif node.repeats > 1:
+        detail, words = f"× {node.repeats}", f"{node.repeats} equal blocks"
+        name = _class_name(node.children[0], classes) or name
+    else:
+        detail = words = f"{node.operators} operators"
+        cls = _class_name(node, classes)
+        if cls:
+            detail, words = cls, f"{cls} of {words}"
+        elif " · " in node.name:
+            detail = ""  # the operators are its name
+    if layer is not None and node.name.isdigit():
+        name, detail = detail, node.name  # of "0" and "conv 3×3" the second says more
+    parts = [
+        node.id,
+        words,
+        f"output {format_shape(node.output_shape)}",
+        f"{count(node.params)} parameters",
+        "MACs not known" if node.unknown else f"{count(node.macs)} MACs ({_share(share)})",
+    ]
+    return Caption(
+        name=name,
+        detail="" if detail == name.replace("_", " ") else detail,
+        shape=format_shape(node.output_shape),
+        cost=cost,
+        title=", ".join(parts),
+        share=share,
+    )
+
+
+def _share(share: float) -> str:
+    return percent(share) if share == 0 or share >= 0.0005 else "< 0.1 %"
+
+
+def _class_name(node: Node, classes: Mapping[str, type]) -> str:
+    """Return the class of the module that a node is, "" where that says nothing."""
+    name = classes[node.module].__name__ if node.module in classes and node.module else ""
+    return "" if name == "Sequential" else name
+
+
+def short_name(node: Node) -> str:
+    """Return what a node is called on its box: `conv1`; with its stage if but a number."""
+    name = node.name.partition("#")[0].rstrip("_") or node.name
+    if not name[0].isdigit():
+        return name
+    first, _, last = name.partition(" – ")
+    path = (node.module or node.children[0].module).split(".")
+    start = max((i for i, part in enumerate(path) if not part[0].isdigit()), default=0)
+    numbered = ".".join(path[start:]) or first
+    return f"{numbered} – {last}" if last else numbered
+
+
+def operator_words(layer: Layer) -> str:
+    """Say what an operator is: "conv 3×3 / 2", "depthwise 7×7", "max pool 2×2 / 2"."""
+    kernel = layer.attributes.get("kernel_size")
+    stride = layer.attributes.get("stride") or ()
+    groups = layer.attributes.get("groups", 1)
+    name = layer.op.rstrip("_").replace("_", " ")
+    name = name.removesuffix("1d").removesuffix("2d").removesuffix("3d").replace("adaptive ", "")
+    if layer.kind == "conv" and groups > 1:
+        name = "depthwise" if groups == layer.input_shape[1] else "grouped"
+    if not kernel:
+        return name
+    strides = set(stride) if isinstance(stride, tuple) else {stride}
+    step = f" / {max(strides)}" if strides - {1} else ""
+    sides = kernel if isinstance(kernel, tuple) else (kernel,) * 2
+    return f"{name} {'×'.join(map(str, sides))}{step}"
+
+
+def _details(selection: Selection, graph: Graph, node: Node) -> None:
+    """Write what is known of a node: its row of the layer table, and its code."""
+    layer = None if node.children else graph.trace.layers[node.start]
+    st.subheader(node.id, anchor=False)
+    rows = _group_rows(node, graph.trace) if layer is None else _operator_rows(layer, graph.trace)
+    st.html(
+        f'<dl class="node-facts">{"".join(_row(*row) for row in rows)}</dl><style>{_STYLE}</style>'
+    )
+    name, knobs, _, _ = selection.arguments
+    found = source_places.find(name, knobs, node.module, "" if layer is None else layer.op)
+    if found is None:
+        return
+    st.caption(f"{found.sentence}, from line {found.line}")
+    if found.mentions:
+        mentions = "\n".join(f"{number}  {text}" for number, text in found.mentions)
+        st.code(mentions, "python", wrap_lines=True)
+    with st.expander(f"Code of {found.owner}"):
+        st.code(found.text, "python", wrap_lines=True)
+
+
+_STYLE = """
+.node-facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: 0;
+  padding: 0 !important;
+  font-size: .92rem; line-height: 1.45; }
+.node-facts dt { color: var(--muted); font-weight: 400; margin: 0; }
+.node-facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+"""
+
+
+def _row(label: str, value: str) -> str:
+    return f"<dt>{escape(label)}</dt><dd>{escape(value)}</dd>"
+
+
+def _costs(node_params: int, macs: int | None, trace: Trace) -> list[tuple[str, str]]:
+    share = _share((macs or 0) / max(trace.macs, 1))
+    return [
+        (
+            "Parameters",
+            f"{count(node_params)} ({_share(node_params / max(trace.params, 1))} of all)",
+        ),
+        ("MACs", "not known" if macs is None else f"{count(macs)} ({share} of all)"),
+    ]
+
+
+def _group_rows(node: Node, trace: Trace) -> list[tuple[str, str]]:
+    inside = trace.layers[node.start : node.stop]
+    rows = [("Equal blocks", str(node.repeats))] if node.repeats > 1 else []
+    return [
+        *rows,
+        ("Operators", f"{node.operators}: rows {node.start} to {node.stop - 1} of the table"),
+        ("Input", format_shape(inside[0].input_shape) or "none"),
+        ("Output", format_shape(node.output_shape)),
+        *_costs(node.params, node.macs, trace),
+        ("Output bytes", si(sum(layer.output_bytes for layer in inside), "B")),
+        ("Receptive field", _field(inside[-1])),
+    ]
+
+
+def _operator_rows(layer: Layer, trace: Trace) -> list[tuple[str, str]]:
+    def text(value: object) -> str:
+        return " × ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+    attributes = [(key.replace("_", " "), text(value)) for key, value in layer.attributes.items()]
+    reads = ["the input" if i < 0 else trace.layers[i].path for i in layer.inputs]
+    return [
+        ("Operator", f"{layer.op}, row {layer.index} of the layer table"),
+        ("Kind", layer.kind),
+        ("Reads", ", ".join(reads) or "parameters only"),
+        ("Input", format_shape(layer.input_shape) or "none"),
+        ("Output", format_shape(layer.output_shape)),
+        *attributes,
+        *_costs(layer.params, layer.macs, trace),
+        ("Additions of a bias", count(layer.bias_adds)),
+        ("Other arithmetic", count(layer.other_ops)),
+        (
+            "Output bytes",
+            si(layer.output_bytes, "B")
+            if layer.output_bytes
+            else "none: written in place, or a view",
+        ),
+        ("Receptive field", _field(layer)),
+    ]
+
+
+def _field(layer: Layer) -> str:
+    if layer.receptive_field is None:
+        return layer.note or "not known"
+    return f"{layer.receptive_field} px, neighbours {layer.jump:g} px apart"

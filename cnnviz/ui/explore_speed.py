@@ -1,0 +1,135 @@
+"""How fast each layer runs on this machine, beside what the machine could do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from cnnviz.anatomy import Trace
+from cnnviz.anatomy.roofline import Peaks, Roofline
+from cnnviz.charts import roofline as charts
+from cnnviz.errors import CnnvizError
+from cnnviz.ui import caches, panels, theme
+from cnnviz.ui.explore_measured import agreed
+from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import milliseconds, si
+from cnnviz.ui.panels import Fact
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+_PASSES = 12  # of a large network: to warm up, watched and unwatched
+_ROWS = 12
+
+
+def speed(selection: Selection, trace: Trace) -> None:
+    """Draw the roofline of the network on this machine, and list its slowest operators."""
+    if not agreed(selection, trace, "speed", "Measure it on this machine", _PASSES):
+        return
+    try:
+        found = caches.speed(*selection.arguments)
+    except CnnvizError as error:
+        st.error(str(error))
+        return
+    frame = found.to_frame()
+    peaks = found.peaks
+    panels.chart(
+        charts.roofline(frame, peaks.flops, peaks.bandwidth, theme.is_dark()),
+        charts.speed_sentence(frame),
+        key="explore_roofline",
+        alt=f"{int(frame['achieved'].notna().sum())} operators by FLOPs per byte and FLOP/s under "
+        "the machine's roof; the table below has the slowest.",
+    )
+    st.caption(
+        "The larger a mark, the larger its share of the time. On the roof an operator does all "
+        "that the machine can; far below it, starting the operator takes most of the time; above "
+        "the slope, its data came from the cache. FLOPs are two for each multiply–accumulate and "
+        "one for each other operation; bytes are the inputs, weights and outputs."
+    )
+    _facts(found, peaks)
+    _slowest(frame)
+    if st.button("Measure again", key="explore_speed_again", icon=":material/refresh:"):
+        caches.speed.clear(*selection.arguments)
+        caches.peaks.clear()
+        st.rerun()
+
+
+def _facts(found: Roofline, peaks: Peaks) -> None:
+    threads = f"{peaks.threads} thread{'s' if peaks.threads != 1 else ''}"
+    panels.facts(
+        [
+            Fact(
+                "One image",
+                milliseconds(1000 * found.pass_seconds),
+                f"median of {found.passes} passes, with random weights",
+            ),
+            Fact(
+                "In operators",
+                milliseconds(1000 * found.seconds),
+                "sum of each one's median, timed one by one",
+            ),
+            Fact(
+                "Peak arithmetic",
+                si(peaks.flops, "FLOP/s"),
+                "a large matrix product in 32-bit floats",
+            ),
+            Fact("Peak memory", si(peaks.bandwidth, "B/s"), "a large copy, read and written"),
+            Fact(
+                "Measured on",
+                threads,
+                f"of {peaks.device}; other work on it lowers every figure",
+            ),
+        ]
+    )
+
+
+def _slowest(frame: pd.DataFrame) -> None:
+    rows = charts.slowest(frame, _ROWS)
+    held = rows["share"].sum()
+    st.header("The slowest", anchor=False)
+    table = pd.DataFrame(
+        {
+            "path": rows["path"],
+            "ms": rows["seconds"] * 1000,
+            "share": rows["share"],
+            "achieved": rows["achieved"] / 1e9,
+            "of_roof": 100 * rows["achieved"] / rows["roof"],
+            "intensity": rows["intensity"],
+            "limit": rows["limit"],
+            "op": rows["op"],
+            "output_shape": rows["output_shape"],
+        }
+    )
+    st.dataframe(
+        table,
+        column_config=_columns(float(rows["share"].max()) or 1.0),
+        hide_index=True,
+        height=38 + 35 * len(rows),
+        key="explore_slowest",
+        alt=f"The {len(rows)} slowest operators with time, share and FLOP/s",
+    )
+    st.caption(f"These {len(rows)} of {len(frame)} operators take {held * 100:.0f} % of the time.")
+
+
+def _columns(highest: float) -> dict[str, ColumnConfig]:
+    columns = st.column_config
+    return {
+        "path": columns.TextColumn("Layer", width=190, pinned=True),
+        "ms": columns.NumberColumn("Time", format="%.3f ms", width=95),
+        "share": columns.ProgressColumn(
+            "of the time", format="percent", width=115, min_value=0, max_value=highest
+        ),
+        "achieved": columns.NumberColumn("GFLOP/s", format="%.3g", width=85),
+        "of_roof": columns.NumberColumn(
+            "of the roof",
+            format="%.0f %%",
+            width=95,
+            help="FLOP/s reached, of those that the machine allows at this intensity",
+        ),
+        "intensity": columns.NumberColumn("FLOPs per byte", format="%.3g", width=115),
+        "limit": columns.TextColumn("Limited by", width=95),
+        "op": columns.TextColumn("Operator", width=120),
+        "output_shape": columns.TextColumn("Output", width=105),
+    }

@@ -1,0 +1,178 @@
+"""Two networks at once: their costs side by side, and layer by layer with what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from cnnviz import registry
+from cnnviz.anatomy import Trace, format_shape
+from cnnviz.anatomy.compare_traces import Pair, Step, describe_ratio
+from cnnviz.catalogue import predecessor
+from cnnviz.registry import Variant
+from cnnviz.ui import caches
+from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import count, si
+
+_KEY = "explore_other"
+_URL = "explore_other_url"  # what the URL said when it was written last
+
+
+def two(selection: Selection, trace: Trace) -> None:
+    """Write the chosen network beside a second one, by default its predecessor on the road."""
+    chosen = selection.variant
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = Selection(_pick(chosen))
+        all_layers = st.toggle("Layers that are the same too", value=True, key="explore_two_all")
+    reference = caches.traced(*other.arguments)
+    pairs = caches.pairs(other.arguments, selection.arguments)
+    titles = (other.variant.title, chosen.title)
+    st.subheader(_sentence(pairs, *titles), anchor=False)
+    st.html(_STYLE + _numbers(reference, trace, titles))
+    st.html(_layers([p for p in pairs if all_layers or p.state != "same"], titles))
+    st.caption(
+        "Layers are paired by kind and by how often the map was halved, in the order of "
+        "execution. Operators that only rearrange numbers, and dropout, are left out."
+    )
+
+
+def _pick(chosen: Variant) -> Variant:
+    """Write the picker of the second network; the URL has it as ``other``."""
+    names = [variant.name for variant in registry.list_variants()]
+    default = (predecessor(chosen) or registry.get(names[names.index(chosen.name) + 1])).name
+    asked = st.query_params.get("other")
+    if _KEY not in st.session_state or st.session_state.get(_URL) != (chosen.name, asked):
+        known = asked if asked in names else default
+        if asked not in (None, known):
+            st.warning(f"There is no variant called {asked[:60]!r}; showing {known} instead.")
+        st.session_state[_KEY] = known
+    name = st.selectbox(
+        "Compare with",
+        names,
+        key=_KEY,
+        format_func=lambda name: registry.get(name).title,
+        width=320,
+    )
+    if name != default:
+        st.query_params["other"] = name
+    elif "other" in st.query_params:
+        del st.query_params["other"]
+    st.session_state[_URL] = (chosen.name, st.query_params.get("other"))
+    return registry.get(name)
+
+
+def _sentence(pairs: Sequence[Pair], left: str, right: str) -> str:
+    changed = sum(pair.state == "differs" for pair in pairs)
+    gone = sum(pair.state == "only left" for pair in pairs)
+    new = sum(pair.state == "only right" for pair in pairs)
+    if not changed + gone + new:
+        return f"{left} and {right} have the same layers"
+    return (
+        f"From {left} to {right}: {changed} layer{'' if changed == 1 else 's'} changed, "
+        f"{gone} gone, {new} new"
+    )
+
+
+def _numbers(left: Trace, right: Trace, titles: tuple[str, str]) -> str:
+    """Return the costs of both and how many times the left one's the right one's are."""
+    rows = []
+    for label, name, unit in (
+        ("Parameters", "params", ""),
+        ("Multiply–accumulates", "macs", "MACs"),
+        ("Weights", "weight_bytes", "B"),
+        ("Activations", "activation_bytes", "B"),
+        ("Kept for training", "training_bytes", "B"),
+    ):
+        values = getattr(left, name), getattr(right, name)
+        cells = "".join(
+            "<td>–</td>"
+            if value is None
+            else f'<td title="{count(value)}">{escape(si(value, unit))}</td>'
+            for value in values
+        )
+        ratio = "–" if None in values else describe_ratio(values[1], values[0])
+        rows.append(f'<tr><th scope="row">{label}</th>{cells}<td>{ratio}</td></tr>')
+    fields = [trace.receptive_field for trace in (left, right)]
+    seen = "".join(f"<td>{'–' if field is None else f'{field[0]} px'}</td>" for field in fields)
+    known = [field[0] for field in fields if field is not None]
+    ratio = describe_ratio(known[1], known[0]) if len(known) == 2 else "–"
+    rows.append(f'<tr><th scope="row">Receptive field</th>{seen}<td>{ratio}</td></tr>')
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    return (
+        '<table class="two-numbers"><thead><tr><td></td>'
+        f'{head}<th scope="col">Ratio</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
+
+
+def _layers(pairs: Sequence[Pair], titles: tuple[str, str]) -> str:
+    if not pairs:
+        return '<p class="muted">Every layer of one has its equal in the other.</p>'
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    body = "".join(
+        f'<tr class="{pair.state.replace(" ", "-")}">{_cell(pair.left)}{_cell(pair.right)}'
+        f"<td>{_difference(pair, titles)}</td></tr>"
+        for pair in pairs
+    )
+    return (
+        '<div class="two-scroll" tabindex="0" role="region" aria-label="Layer by layer">'
+        f'<table class="two-layers"><thead><tr>{head}<th scope="col">What differs</th></tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(step: Step | None) -> str:
+    if step is None:
+        return '<td class="none">–</td>'
+    weights = f", {si(step.params)} parameters" if step.params else ""
+    return (
+        f"<td><b>{escape(step.path)}</b> {escape(step.words)}"
+        f"<small>→ {format_shape(step.output_shape)}{weights}</small></td>"
+    )
+
+
+def _difference(pair: Pair, titles: tuple[str, str]) -> str:
+    if pair.state == "differs":
+        return "<br>".join(
+            f"{escape(name)} {escape(before)} → {escape(after)}"
+            for name, before, after in pair.differences
+        )
+    only = {"only left": f"only in {titles[0]}", "only right": f"only in {titles[1]}"}
+    return escape(only.get(pair.state, "the same"))
+
+
+_STYLE = """<style>
+.two-numbers, .two-layers { border-collapse: collapse; width: 100%; font-size: .92rem;
+  font-variant-numeric: tabular-nums; }
+.two-numbers { max-width: 46rem; margin-bottom: 1.2rem; }
+.two-numbers td, .two-numbers th { border: 0; border-bottom: 1px solid var(--line);
+  padding: .4rem .6rem; text-align: right; font-weight: 400; }
+.two-numbers td { white-space: nowrap; }
+.two-numbers th[scope=row] { text-align: left; color: var(--muted); padding-left: 0; }
+.two-numbers th[scope=col], .two-layers th { font-weight: 600; }
+.two-scroll { max-height: 40rem; overflow: auto; border-top: 1px solid var(--line); }
+.two-layers th { position: sticky; top: 0; background: var(--two-ground); text-align: left; }
+.two-layers td, .two-layers th { border: 0; border-bottom: 1px solid var(--line);
+  padding: .45rem .6rem; vertical-align: top; width: 37%; }
+.two-layers td:last-child, .two-layers th:last-child { width: 26%; }
+.two-layers small { display: block; color: var(--muted); }
+.two-layers .none, .two-layers .same td { color: var(--muted); }
+.two-layers .differs td:last-child { color: var(--two-differs); font-weight: 600; }
+.two-layers .only-left td:last-child { color: var(--two-left); font-weight: 600; }
+.two-layers .only-right td:last-child { color: var(--two-right); font-weight: 600; }
+.two-layers .differs td:first-child { box-shadow: inset 3px 0 var(--two-differs); }
+.two-layers .only-left td:first-child { box-shadow: inset 3px 0 var(--two-left); }
+.two-layers .only-right td:first-child { box-shadow: inset 3px 0 var(--two-right); }
+.stApp { --two-differs: light-dark(#8a5200, #e8b15c); --two-left: light-dark(#a3333d, #f09a9f);
+  --two-right: light-dark(#1f5aa8, #8ab8f5); --two-ground: light-dark(#fcfcfb, #14161a); }
+@media (max-width: 640px) {
+  .two-layers thead { display: none; }
+  .two-layers tr { display: grid; grid-template-columns: 1fr 1fr; padding: .3rem 0;
+    border-bottom: 1px solid var(--line); }
+  .two-layers td { width: auto !important; border: 0; padding: .2rem .5rem;
+    overflow-wrap: anywhere; }
+  .two-layers td:last-child { grid-column: 1 / -1; }
+  .two-numbers td, .two-numbers th { padding: .4rem .3rem; }
+}
+</style>"""

@@ -1,0 +1,119 @@
+"""Two networks side by side: which layers are paired, and what is said to differ."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from cnnviz.anatomy import trace
+from cnnviz.anatomy.compare_traces import compare_traces, describe_ratio, steps
+from cnnviz.architectures import list_variants
+from cnnviz.catalogue import inspect_variant
+
+
+def compared(left, right):
+    return compare_traces(inspect_variant(left), inspect_variant(right))
+
+
+def test_zfnet_reads_finer_than_alexnet():
+    """Zeiler and Fergus 2014, section 4.1: 11 × 11 stride 4 became 7 × 7 stride 2."""
+    pairs = compared("alexnet_2012", "zfnet")
+    first = pairs[0]
+    assert (first.left.path, first.right.path, first.state) == ("conv1", "conv1", "differs")
+    assert first.differences[:2] == (("kernel", "11 × 11", "7 × 7"), ("stride", "4", "2"))
+    assert first.left.words == "conv2d 11 × 11, stride 4, 96 filters"
+    by_path = {pair.left.path: pair for pair in pairs if pair.left and pair.right}
+    for number in range(1, 6):
+        assert by_path[f"conv{number}"].right.path == f"conv{number}"
+    assert by_path["conv3"].state == "same"
+    assert by_path["conv4"].differences == (("groups", "2", "1"),)
+    assert by_path["classifier.6"].state == "same"
+
+
+@pytest.mark.parametrize("name", ["lenet5", "googlenet", "resnet50", "convnext_tiny"])
+def test_a_network_is_its_own_equal(name):
+    assert {pair.state for pair in compared(name, name)} == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("vgg11", "vgg19_bn"), ("googlenet", "resnet18"), ("lenet5", "convnext_tiny")],
+)
+def test_every_layer_of_both_comes_once_and_in_order(left, right):
+    pairs = compared(left, right)
+    ours = [pair.left for pair in pairs if pair.left]
+    theirs = [pair.right for pair in pairs if pair.right]
+    assert ours == steps(inspect_variant(left))
+    assert theirs == steps(inspect_variant(right))
+    assert all(pair.left.kind == pair.right.kind for pair in pairs if pair.left and pair.right)
+
+
+def test_batch_normalisation_is_all_that_is_new():
+    pairs = compared("vgg16", "vgg16_bn")
+    assert {pair.state for pair in pairs} == {"same", "only right"}
+    new = [pair.right.facts["operator"] for pair in pairs if pair.state == "only right"]
+    assert new == ["batch_norm"] * 13
+
+
+def test_stages_stand_beside_stages():
+    """Each stage of VGG-16 is one of VGG-11's with more layers: the pools stay paired."""
+    pools = [p for p in compared("vgg11", "vgg16") if p.left and p.left.kind == "pool"]
+    assert len(pools) == 6
+    assert all(p.right and p.left.output_shape == p.right.output_shape for p in pools)
+
+
+def test_defaults_are_spelt_out_where_they_differ():
+    left = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(6, 5)), (3, 8, 8))
+    right = trace(
+        nn.Sequential(nn.Conv2d(3, 8, (3, 1), padding=(0, 1), dilation=2), nn.Linear(10, 7)),
+        (3, 10, 8),
+    )
+    conv, linear = compare_traces(left, right)
+    assert conv.differences == (
+        ("kernel", "3 × 3", "3 × 1"),
+        ("padding", "0", "0 × 1"),
+        ("dilation", "1", "2"),
+        ("filters", "4", "8"),
+    )
+    assert linear.differences == (("units", "5", "7"),)
+
+
+def test_a_module_of_many_operators_is_one_layer():
+    class Squared(nn.Module):
+        def forward(self, x):
+            return (x * x).flatten(1) + 1
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.squared = Squared()
+            self.drop = nn.Dropout()
+
+        def forward(self, x):
+            return torch.relu(self.drop(self.squared(x)))
+
+    first, second = steps(trace(Net(), (1, 2, 2)))
+    assert (first.path, first.words) == ("squared", "mul, add")
+    assert first.output_shape == (1, 4)
+    assert second.words == "relu"
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "words"),
+    [
+        (190, 100, "1.9 ×"),
+        (102, 100, "1.02 ×"),
+        (5, 100, "0.05 ×"),
+        (12_900, 100, "129 ×"),
+        (1, 0, "–"),
+    ],
+)
+def test_ratios_as_people_read_them(value, reference, words):
+    assert describe_ratio(value, reference) == words
+
+
+def test_all_variants_can_be_compared_with_the_next():
+    names = [variant.name for variant in list_variants()][::9]
+    for left, right in pairwise(names):
+        assert compared(left, right)

@@ -1,0 +1,35 @@
+from cnnviz.anatomy.markdown import to_markdown
+from cnnviz.catalogue import inspect_variant
+
+
+def rows_of(text):
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+
+
+def test_a_table_with_a_row_for_each_operator():
+    trace = inspect_variant("resnet18")
+    text = to_markdown(trace, "ResNet-18")
+    assert text.startswith("# ResNet-18\n\n11,689,512 parameters, 1,814,073,344 MACs")
+    assert text.endswith("|\n")
+    header, rule, *rows = rows_of(text)
+    assert len(header) == len(rule) == 7
+    assert set(rule) == {"---", "---:"}
+    assert len(rows) == len(trace.layers)
+    assert rows[0] == ["`conv1`", "conv2d", "64×112×112", "9,408", "118,013,952", "7", "2"]
+    assert rows[-1][-2:] == ["–", "–"]
+    assert sum(int(row[3].replace(",", "")) for row in rows) == trace.params
+
+
+def test_the_title_defaults_to_the_class():
+    assert to_markdown(inspect_variant("lenet5")).startswith("# LeNet5\n")
+
+
+def test_the_command_prints_it(capsys):
+    from cnnviz.cli import main
+
+    assert main(["inspect", "lenet5", "--markdown"]) == 0
+    assert capsys.readouterr().out == to_markdown(inspect_variant("lenet5"), "lenet5")

@@ -1,0 +1,116 @@
+import json
+
+from streamlit.testing.v1 import AppTest
+
+from cnnviz.settings import ROOT
+from cnnviz.ui.explore_drawing import describe, operator_words
+from cnnviz.ui.source_places import find
+from tests.anatomy.test_graph import graph_of
+
+PAGE = str(ROOT / "pages" / "explore.py")
+
+
+def opened(variant, **query):
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["view"] = "drawing"
+    app.query_params["variant"] = variant
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def picture(app):
+    return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def html_of(app):
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_the_drawing_opens_folded_with_an_example_unfolded():
+    app = opened("googlenet")
+    svg = picture(app)["svg"]
+    assert 'data-node="inception4c"' in svg
+    assert 'data-node="inception3a.branch3"' in svg
+    assert 'data-node="inception4c.branch3"' not in svg
+    assert "Press an operator" in app.info[0].value
+
+
+def test_a_layer_in_the_url_is_shown_and_described():
+    app = opened("resnet20_cifar", layer="layer3.2.conv2")
+    assert 'data-node="layer3.2.conv2"' in picture(app)["svg"]
+    page = html_of(app)
+    assert "36,864 (13.7 % of all)" in page  # 64 · 64 · 9 of 269,722
+    assert "2,359,296 (" in page  # those at 8 × 8 places
+    assert "3 × 3" in page
+    assert any("self.conv2" in block.value for block in app.code)
+    assert app.query_params["layer"] == "layer3.2.conv2"
+
+
+def test_a_layer_that_is_not_there_is_left_out():
+    app = opened("lenet5", layer="<script>")
+    assert "layer" not in app.query_params
+    assert app.selectbox(key="drawing_chosen").value is None
+
+
+def test_finding_a_layer_unfolds_what_holds_it():
+    app = opened("resnet50")
+    assert 'data-node="layer3.4.conv2"' not in picture(app)["svg"]
+    app.selectbox(key="drawing_chosen").set_value("layer3.4.conv2").run()
+    assert 'data-node="layer3.4.conv2"' in picture(app)["svg"]
+    assert app.query_params["layer"] == "layer3.4.conv2"
+
+
+def test_levels_fold_and_unfold():
+    app = opened("resnet20_cifar")
+    level = app.segmented_control(key="drawing_level")
+    level.set_value("operators").run()
+    assert picture(app)["svg"].count('class="node') == 73
+    app.segmented_control(key="drawing_level").set_value("stages").run()
+    assert 'data-node="layer2.0.conv1"' not in picture(app)["svg"]
+
+
+def test_colours_by_share_say_the_share():
+    app = opened("lenet_modern")
+    app.segmented_control(key="drawing_colour").set_value("share").run()
+    data = picture(app)
+    assert "≤ 10 %" in data["legend"]
+    assert "%" in data["svg"]
+
+
+def test_another_network_starts_afresh():
+    app = opened("resnet20_cifar", layer="layer1.0.conv1")
+    app.selectbox(key="explore_family").set_value("googlenet").run()
+    assert not app.exception
+    assert "layer" not in app.query_params
+    assert "inception" in picture(app)["svg"]
+
+
+def test_words_of_operators():
+    layers = {layer.path: layer for layer in graph_of("mobilenet_v1").trace.layers}
+    words = [operator_words(layer) for layer in layers.values() if layer.kind == "conv"]
+    assert words[:3] == ["conv 3×3 / 2", "depthwise 3×3", "conv 1×1"]
+    pools = [x for x in graph_of("alexnet_2012").trace.layers if x.kind == "pool"]
+    assert operator_words(pools[0]) == "max pool 3×3 / 2"
+
+
+def test_a_caption_has_shape_and_cost():
+    graph = graph_of("resnet50")
+    words = describe(graph.nodes["conv1"], graph.trace, {})
+    assert (words.name, words.detail, words.shape) == ("conv1", "conv 7×7 / 2", "64×112×112")
+    assert words.cost == "118 MMACs"  # 64 · 112² · 147
+    run = next(node for node in graph.nodes.values() if node.repeats == 5)
+    assert describe(run, graph.trace, {}).detail == "× 5"
+    assert describe(run, graph.trace, {}).name == "layer3.1 – 5"
+
+
+def test_the_place_in_the_code_is_where_the_module_is_built_and_called():
+    place = find("resnet50", (), "layer1.0.conv2", "conv2d")
+    assert place.cls == "nn.Conv2d"
+    assert (place.owner, place.place) == ("Bottleneck", "torchvision/models/resnet.py")
+    assert [text for _, text in place.mentions][-1] == "out = self.conv2(out)"
+    assert find("resnet50", (), "layer9", "conv2d") is None
+    cat = find("googlenet", (), "inception3a", "cat")
+    assert any("torch.cat(" in text for _, text in cat.mentions)

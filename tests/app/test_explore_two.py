@@ -1,0 +1,128 @@
+"""The views "Two at once" and "Where it costs" of the Explore page, and the predecessor's ratio."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import registry
+from cnnviz.catalogue import predecessor
+from cnnviz.settings import ROOT
+
+PAGE = str(ROOT / "pages" / "explore.py")
+
+
+def opened(**query: str) -> AppTest:
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def html_of(app: AppTest) -> str:
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_zfnet_opens_beside_alexnet():
+    app = opened(variant="zfnet", view="two")
+    assert app.selectbox(key="explore_other").value == "alexnet"
+    assert "other" not in app.query_params
+    page = html_of(app)
+    assert "kernel 11 × 11 → 7 × 7<br>stride 4 → 2" in page
+    assert "only in ZFNet" in page
+
+
+def test_the_other_network_is_in_the_url():
+    app = opened(variant="zfnet", view="two", other="alexnet_2012")
+    assert app.selectbox(key="explore_other").value == "alexnet_2012"
+    page = html_of(app)
+    assert 'title="60,965,224"' in page
+    assert 'title="62,357,608"' in page
+    assert "<td>1.02 ×</td>" in page
+    assert app.subheader[0].value == "From AlexNet (2012) to ZFNet: 5 layers changed, 2 gone, 2 new"
+    app.selectbox(key="explore_other").set_value("vgg11").run()
+    assert app.query_params["other"] == "vgg11"
+    assert "From VGG-11" in app.subheader[0].value
+    app.selectbox(key="explore_variant").set_value("zfnet_cifar").run()
+    assert app.query_params["other"] == "vgg11"
+
+
+def test_without_a_choice_the_other_follows_the_variant():
+    app = opened(variant="zfnet", view="two")
+    app.selectbox(key="explore_family").set_value("resnet").run()
+    assert app.selectbox(key="explore_other").value == "googlenet"
+    app.selectbox(key="explore_variant").set_value("resnet20_cifar").run()
+    assert app.selectbox(key="explore_other").value == "googlenet_cifar"
+    assert "other" not in app.query_params
+
+
+def test_equal_layers_can_be_left_out():
+    app = opened(variant="vgg16_bn", view="two", other="vgg16")
+    assert html_of(app).count("the same") == 13 + 15 + 6 + 3  # convolutions, ReLUs, pools, linear
+    app.toggle(key="explore_two_all").set_value(False).run()
+    assert "the same" not in html_of(app)
+    assert html_of(app).count("only in VGG-16 BN") == 13
+
+
+def test_a_network_beside_itself():
+    app = opened(variant="zfnet", view="two", other="zfnet")
+    assert app.subheader[0].value == "ZFNet and ZFNet have the same layers"
+
+
+def test_an_unknown_other_is_named():
+    app = opened(variant="zfnet", view="two", other="<b>zf</b>")
+    assert "showing alexnet instead" in app.warning[0].value
+    assert app.selectbox(key="explore_other").value == "alexnet"
+
+
+def test_the_first_family_is_compared_with_the_second_variant():
+    assert opened(variant="lenet5", view="two").selectbox(key="explore_other").value
+    assert predecessor(registry.get("lenet5")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("alexnet_2012", "lenet5"),
+        ("vgg16_cifar", "zfnet_cifar"),
+        ("googlenet", "vgg11"),
+        ("convnext_tiny", "mobilenet_v1"),
+    ],
+)
+def test_the_predecessor_is_of_the_same_edition(name, before):
+    assert predecessor(registry.get(name)).name == before
+
+
+def test_the_headline_compares_with_the_predecessor():
+    page = html_of(opened(variant="zfnet"))
+    assert "3 fully connected; 1.02 × AlexNet" in page  # 62,357,608 / 61,100,840
+    assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 714,188,480
+    assert "LeNet" not in html_of(opened(variant="lenet5")).split("</dl>")[0]
+
+
+def test_where_it_costs():
+    app = opened(variant="convnext_tiny", view="cost")
+    titles = [title.value for title in app.subheader]
+    assert titles[0] == "features.7 holds 50 % of the parameters"
+    assert list(app.dataframe[0].value["stage"])[:2] == ["features.0", "features.1"]
+    app.segmented_control(key="explore_cost").set_value("output_bytes").run()
+    assert app.query_params["cost"] == "activations"
+    assert "bytes of activations" in app.subheader[0].value
+
+
+def test_a_deep_link_opens_a_cost():
+    app = opened(variant="vgg16", view="cost", cost="macs")
+    assert app.segmented_control(key="explore_cost").value == "macs"
+    assert opened(variant="vgg16", view="cost", cost="x").subheader[0].value.startswith("classif")
+
+
+def test_the_table_can_be_taken_away_as_markdown():
+    buttons = [button.proto.label for button in opened(variant="lenet5").get("download_button")]
+    assert buttons[:3] == ["CSV", "JSON", "Markdown"]
+
+
+def test_a_picture_too_small_is_refused_in_plain_words():
+    app = opened(variant="vgg16", input="3x16x16")
+    assert app.error[0].value == (
+        "A 16 × 16 input is too small for vgg16: its fifth pool (features.30) would be empty."
+    )
