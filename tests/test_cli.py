@@ -22,7 +22,7 @@ from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training.checkpoints import read_checkpoint
 from cnnviz.training.recipe import default_recipe
 
-COMMANDS = ["list", "inspect", "data", "train", "evaluate", "predict", "compare"]
+COMMANDS = ["list", "inspect", "data", "train", "evaluate", "predict", "deconv", "compare"]
 ACTIONS = ["list", "show", "stop", "resume", "delete", "publish"]
 
 

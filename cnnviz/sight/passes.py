@@ -150,6 +150,8 @@ def run_to(
             twin(images)
     except _AllReceivedError:
         return
+    except _ReceiverError as error:
+        raise error.cause from None
     finally:
         for handle in handles:
             handle.remove()
@@ -162,6 +164,14 @@ def run_to(
 
 class _AllReceivedError(BaseException):
     """Ends a forward pass; no network's own `except Exception` shall catch it."""
+
+
+class _ReceiverError(BaseException):
+    """Carries what `receive` raised past the network and past what is said of images."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class _Watch(OperatorRecorder):
@@ -193,7 +203,11 @@ class _Watch(OperatorRecorder):
         if site not in self.waiting:
             return output  # a further call of a reused module
         with torch._C.DisableTorchFunction():
-            instead = self._receive(site, _units_second(site, output))
+            maps = _units_second(site, output)
+            try:
+                instead = self._receive(site, maps)
+            except Exception as error:
+                raise _ReceiverError(error) from error
             self.waiting.remove(site)
             if not self.waiting:
                 raise _AllReceivedError

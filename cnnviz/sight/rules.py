@@ -102,12 +102,11 @@ class _RuleMode(TorchFunctionMode):
         def call(tensor: Tensor) -> Any:  # noqa: ANN401
             return func(tensor, *rest, **kwargs)
 
-        if op in ("square", "mul"):
-            return _in_response_norm(op, x, rest, call)
         if op == "layer_norm":
             return _FrozenLayerNorm.apply(x, *_layer_norm_arguments(*rest, **kwargs))
         in_place = name.endswith("_") or bool(kwargs.get("inplace"))
-        if op in ("tanh", "local_response_norm"):
+        passes = op in ("tanh", "local_response_norm")
+        if passes or (op == "mul" and _normalises_responses(rest)):
             return _PassThrough.apply(x, call, in_place)
         if op in _RECTIFIERS or _clips_at_zero(op, rest, kwargs):
             return _Rectifier.apply(x, call, in_place, self._rule == "guided")
@@ -116,7 +115,7 @@ class _RuleMode(TorchFunctionMode):
 
 _SWAPPED = _RECTIFIERS | {
     *("clamp", "clip", "clamp_min", "hardtanh", "threshold", "_threshold"),
-    *("tanh", "local_response_norm", "layer_norm", "square", "mul"),
+    *("tanh", "local_response_norm", "layer_norm", "mul"),
 }
 
 
@@ -140,20 +139,10 @@ def _layer_norm_arguments(
     return normalized_shape, weight, bias, eps
 
 
-def _in_response_norm(
-    op: str,
-    x: Tensor,
-    rest: Sequence[Any],
-    call: Callable[[Tensor], Any],
-) -> Any:  # noqa: ANN401
-    """Make our `LocalResponseNorm` pass the signal through; it computes x · (k + α Σ x²)^-β.
-
-    The squares are cut off from the graph, and the product passes the signal on to x as it is.
-    """
-    of_tensors = op == "square" or (len(rest) == 1 and isinstance(rest[0], Tensor))
-    if not of_tensors or not isinstance(_calling_module(), LocalResponseNorm):
-        return call(x)
-    return call(x.detach()) if op == "square" else _PassThrough.apply(x, call, False)
+def _normalises_responses(rest: Sequence[Any]) -> bool:
+    """Whether a product is the one in our `LocalResponseNorm`, x · (k + α Σ x²)^-β."""
+    of_tensors = len(rest) == 1 and isinstance(rest[0], Tensor)
+    return of_tensors and isinstance(_calling_module(), LocalResponseNorm)
 
 
 def _calling_module() -> nn.Module | None:
@@ -189,7 +178,7 @@ class _Rectifier(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, signal: Tensor) -> Any:  # noqa: ANN401
-        with torch._C.DisableTorchFunction():  # else this clamp, in the context, is a ReLU
+        with torch._C.DisableTorchFunction():  # in the context, this clamp would be a ReLU
             positive = signal.clamp(min=0)
             if ctx.guided:
                 positive = positive * ctx.saved_tensors[0]

@@ -34,8 +34,10 @@ class Block(nn.Module):
             tokens = self.conv(x).flatten(2)
             weights = torch.einsum("bcn,bcm->bnm", tokens, tokens).softmax(-1)
             return (tokens @ weights).view_as(x).add_(x)
-        y = self.conv(x)
-        return F.conv_transpose2d(y, self.second.weight, padding=self.second.padding).relu_()
+        y, second = self.conv(x), self.second  # the transposed one keeps the size as well
+        return F.conv_transpose2d(
+            y, second.weight, padding=second.padding, dilation=second.dilation
+        ).relu_()
 
 
 blocks = st.builds(

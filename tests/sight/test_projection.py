@@ -14,6 +14,7 @@ from cnnviz import trace
 from cnnviz.architectures.lenet import C3_TABLE
 from cnnviz.errors import CnnvizError
 from cnnviz.sight import RULES, backward_rule, project
+from cnnviz.sight.passes import find_sites, frozen_twin, run_to
 from tests.sight.nets import FAMILIES, family, odd
 
 
@@ -171,6 +172,18 @@ def test_a_signal_that_goes_around_the_relu_is_kept():
     torch.testing.assert_close(found.pixels[0], wanted.detach())
 
 
+def test_a_network_that_overwrites_its_input():
+    model, images = odd("Reused")
+    given = images.clone()
+    found = project(model, images, "relu#3", [1])
+    assert torch.equal(images, given)
+    places = [(1, *map(int, place)) for place in found.positions[0]]
+    signal = one_hot(model(images.clone()).detach(), places)
+    for _ in range(2):
+        signal = F.conv_transpose2d(signal, model.conv.weight, padding=1).clamp(min=0)
+    torch.testing.assert_close(found.pixels[0], signal.detach())
+
+
 def test_a_concatenation_is_sliced():
     model, images = odd("Dense")
     signal = torch.randn_like(model(images)).detach()
@@ -225,6 +238,19 @@ def test_every_family_alone_and_in_company(name):
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
+
+
+def test_a_twin_shares_the_weights_frozen_and_keeps_no_hook():
+    model, images = odd("Pools")
+    twin = frozen_twin(model)
+    for mine, theirs in zip(twin.state_dict().values(), model.state_dict().values(), strict=True):
+        assert mine.data_ptr() == theirs.data_ptr()
+    assert not any(parameter.requires_grad for parameter in twin.parameters())
+    sites = find_sites(twin, ["ceil"], images[:1])
+    run_to(twin, sites, images, lambda _site, _maps: None)
+    with pytest.raises(ZeroDivisionError):  # a fault of ours is not blamed on the images
+        run_to(twin, sites, images, lambda _site, _maps: 1 / 0)
+    assert not any(module._forward_hooks for module in twin.modules())
 
 
 def test_chunks_give_what_one_pass_gives(monkeypatch):

@@ -207,6 +207,14 @@ def test_the_backward_pass_may_run_in_the_context(x, signal):
     assert torch.equal(back, signal.clamp(min=0) * (x > 0))
 
 
+def test_a_vectorised_backward_pass_may_run_in_the_context(x, signal):
+    leaf, signals = x.clone().requires_grad_(), torch.stack([signal, -signal])
+    with backward_rule("deconvnet"):
+        output = F.relu(leaf)
+        (back,) = torch.autograd.grad(output, leaf, signals, is_grads_batched=True)
+    assert torch.equal(back, signals.clamp(min=0))
+
+
 def test_parameters_get_gradients_too(x):
     conv = nn.Conv2d(6, 2, 1)
     with backward_rule("deconvnet"):
