@@ -14,7 +14,7 @@ from cnnviz.anatomy.graph import Graph, Node
 from cnnviz.charts import network
 from cnnviz.charts.nested import Drawing, lay_out
 from cnnviz.charts.network import Caption, ColourBy
-from cnnviz.ui import caches, drawing_script, source_places
+from cnnviz.ui import caches, drawing_script, source_places, url
 from cnnviz.ui.caches import Knobs
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, percent, si, size
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _KEY = "drawing_network"
 _OF, _OPENED = "drawing_of", "drawing_opened"
 _CHOSEN, _LEVEL, _COLOUR = "drawing_chosen", "drawing_level", "drawing_colour"
+_BETWEEN = "~"  # stands in no path
 _LEVELS = {"stages": "Stages", "blocks": "Blocks", "operators": "Operators"}
 _COLOURS: dict[ColourBy, str] = {"kind": "Kind", "share": "Share of MACs"}
 
@@ -119,34 +120,42 @@ def _remember(selection: Selection, graph: Graph) -> None:
     """Start afresh where another network is shown, at the layer that the URL names."""
     state = st.session_state
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
-    state[_COLOUR] = state.get(_COLOUR, "kind")
+    asked_colour = st.query_params.get("colour", "kind")
+    state[_COLOUR] = state.get(_COLOUR, asked_colour if asked_colour in _COLOURS else "kind")
     if state.get(_OF) == selection.arguments and _LEVEL in state:
         state[_CHOSEN] = state.get(_CHOSEN)
         return
     asked = st.query_params.get("layer", "")
     state[_OF] = selection.arguments
-    state[_LEVEL] = "blocks"
-    state[_OPENED] = graph.blocks()
+    level = st.query_params.get("level", "blocks")
+    state[_LEVEL] = level if level in _LEVELS else "blocks"
+    state[_OPENED] = _opened_at(graph, state[_LEVEL])
+    if "open" in st.query_params:
+        state[_LEVEL] = None
+        state[_OPENED] = set(st.query_params["open"].split(_BETWEEN)) & graph.nodes.keys()
     state[_CHOSEN] = asked if asked in graph.nodes and asked != graph.root.id else None
     _reveal(graph)
 
 
 def _write_url(chosen: str) -> None:
-    if chosen:
-        st.query_params["layer"] = chosen
-    elif "layer" in st.query_params:
-        del st.query_params["layer"]
+    level, colour = st.session_state[_LEVEL], st.session_state[_COLOUR]
+    url.write("layer", chosen)
+    url.write("level", "" if level in (None, "blocks") else level)
+    url.write("open", "" if level else _BETWEEN.join(sorted(st.session_state[_OPENED])))
+    url.write("colour", "" if colour == "kind" else colour)
 
 
 def _set_level(graph: Graph) -> None:
     level = st.session_state[_LEVEL]
     if level is None:
         return
-    st.session_state[_OPENED] = {
-        "stages": graph.stages,
-        "blocks": graph.blocks,
-        "operators": graph.operators,
-    }[level]()
+    st.session_state[_OPENED] = _opened_at(graph, level)
+
+
+def _opened_at(graph: Graph, level: str) -> set[str]:
+    """Return the groups that stand open at a level."""
+    opened = {"stages": graph.stages, "blocks": graph.blocks, "operators": graph.operators}
+    return set(opened[level]())
 
 
 def _reveal(graph: Graph) -> None:

@@ -16,7 +16,7 @@ from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.catalogue import predecessor
 from cnnviz.charts import costs
 from cnnviz.registry import Variant
-from cnnviz.ui import caches, links, panels, theme
+from cnnviz.ui import caches, links, panels, theme, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si, size
 from cnnviz.ui.glyphs import glyph
@@ -121,6 +121,10 @@ def table(selection: Selection) -> None:
     frame = caches.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        # Assigned in any case: Streamlit forgets a text with the view that it stood in.
+        st.session_state["explore_find"] = st.session_state.get(
+            "explore_find", st.query_params.get("find", "")
+        )
         wanted = st.text_input(
             "Find a layer or an operator",
             placeholder="for example conv2d",
@@ -128,6 +132,7 @@ def table(selection: Selection) -> None:
             width=320,
         )
         _downloads(selection, frame)
+    url.write("find", wanted.strip())
     text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
     shown = frame[text.str.contains(wanted.strip(), case=False, regex=False)]
     if shown.empty:

@@ -12,7 +12,7 @@ from cnnviz.anatomy import Trace, format_shape
 from cnnviz.anatomy.compare_traces import Pair, Step, describe_ratio
 from cnnviz.catalogue import predecessor
 from cnnviz.registry import Variant
-from cnnviz.ui import caches
+from cnnviz.ui import caches, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si
 
@@ -25,7 +25,10 @@ def two(selection: Selection, trace: Trace) -> None:
     chosen = selection.variant
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = Selection(_pick(chosen))
-        all_layers = st.toggle("Layers that are the same too", value=True, key="explore_two_all")
+        same = "explore_two_all"
+        st.session_state[same] = st.session_state.get(same, st.query_params.get("same") != "no")
+        all_layers = st.toggle("Layers that are the same too", key=same)
+        url.write("same", "" if all_layers else "no")
     reference = caches.traced(*other.arguments)
     pairs = caches.pairs(other.arguments, selection.arguments)
     titles = (other.variant.title, chosen.title)

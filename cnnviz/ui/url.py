@@ -11,6 +11,14 @@ from collections.abc import Collection
 import streamlit as st
 
 
+def write(key: str, value: str) -> None:
+    """Put a parameter into the URL, or take it out where `value` is empty."""
+    if value:
+        st.query_params[key] = value
+    elif key in st.query_params:
+        del st.query_params[key]
+
+
 def keep_choice(key: str, options: Collection[str], default: str) -> None:
     """Let the URL's parameter `key` and the picker with that key say the same; call it before.
 

@@ -102,3 +102,11 @@ def test_small_networks_can_be_trained_from_here():
     link = opened(variant="resnet20_cifar").get("page_link")[0].proto
     assert (link.page, link.query_string) == ("train", "variant=resnet20_cifar")
     assert not opened(variant="vgg16").get("page_link")
+
+
+def test_what_is_looked_for_in_the_table_is_in_the_url():
+    app = opened(variant="resnet20_cifar", find="batch_norm")
+    assert set(app.dataframe[0].value["op"]) == {"batch_norm"}
+    app.text_input(key="explore_find").set_value("").run()
+    assert "find" not in app.query_params
+    assert "conv2d" in set(app.dataframe[0].value["op"])

@@ -114,3 +114,21 @@ def test_the_place_in_the_code_is_where_the_module_is_built_and_called():
     assert find("resnet50", (), "layer9", "conv2d") is None
     cat = find("googlenet", (), "inception3a", "cat")
     assert any("torch.cat(" in text for _, text in cat.mentions)
+
+
+def test_level_and_colour_are_in_the_url():
+    app = opened("resnet20_cifar", level="operators", colour="share")
+    assert 'data-node="layer3.2.conv2"' in picture(app)["svg"]
+    assert app.segmented_control(key="drawing_colour").value == "share"
+    app.segmented_control(key="drawing_level").set_value("stages").run()
+    assert app.query_params["level"] == "stages"
+    assert "open" not in app.query_params
+
+
+def test_what_stands_open_is_in_the_url():
+    app = opened("googlenet", open="inception4c~nothing")
+    svg = picture(app)["svg"]
+    assert 'data-node="inception4c.branch3"' in svg
+    assert 'data-node="inception3a.branch3"' not in svg
+    assert app.query_params["open"] == "inception4c"
+    assert "level" not in app.query_params

@@ -126,3 +126,11 @@ def test_a_picture_too_small_is_refused_in_plain_words():
     assert app.error[0].value == (
         "A 16 × 16 input is too small for vgg16: its fifth pool (features.30) would be empty."
     )
+
+
+def test_hiding_the_same_layers_is_in_the_url():
+    app = opened(variant="zfnet", view="two", other="alexnet_2012", same="no")
+    assert not app.exception
+    assert not app.toggle(key="explore_two_all").value
+    app.toggle(key="explore_two_all").set_value(True).run()
+    assert "same" not in app.query_params
