@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -24,10 +25,12 @@ from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effecti
 from cnnviz.catalogue import inspect_variant
 from cnnviz.charts import cost_map, costs
 from cnnviz.compare import Row, compare_one
-from cnnviz.images import decode, encode_png, sample_photos, square
+from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.registry import KnobValue
 from cnnviz.settings import cpu_threads
+from cnnviz.sight import feature_maps, project
+from cnnviz.sight.rules import Rule
 from cnnviz.training.augment import normalise
 from cnnviz.training.checkpoints import Card, read_checkpoint
 from cnnviz.training.data import load
@@ -220,4 +223,53 @@ def cost_view(
         (cost_map.stage_bars(frame, cost, dark), cost_map.stage_sentence(frame, cost)),
         (costs.cost_bars(frame, cost, dark), cost_map.layer_sentence(frame, cost)),
         cost_map.by_stage(frame),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructions:
+    """A photo's strongest units of a layer and what each saw.
+
+    `units` (K,), `activations` (K,), `positions` (K, 2), `maps` (K, H, W) and `pixels`
+    (K, C, height, width), the strongest first, out of `of` units; `seen` is what the network was
+    shown, uint8 (height, width, C).
+    """
+
+    units: NDArray[np.int64]
+    activations: NDArray[np.float32]
+    positions: NDArray[np.int64]
+    maps: NDArray[np.float32]
+    pixels: NDArray[np.float32]
+    of: int
+    seen: Pixels
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def reconstructions(
+    name: str,
+    path: Path,
+    sha256: str,
+    layer: str,
+    rule: Rule,
+    count: int,
+    image_sha256: str,
+    _data: bytes,
+) -> Reconstructions:
+    """Return the `count` strongest units of a trained network's layer, carried back by `rule`."""
+    seen = prediction(name, path, sha256, image_sha256, _data).seen
+    model, card = trained_model(path, sha256)
+    planes = torch.from_numpy(seen.transpose(2, 0, 1).copy())[None]
+    image = normalise(planes, card.mean, card.std)
+    maps = feature_maps(model, image, [layer])[layer][0]  # (units, H, W)
+    strongest = maps.flatten(1).amax(1)
+    units = strongest.argsort(descending=True, stable=True)[:count]
+    found = project(model, image, layer, units.tolist(), rule)
+    return Reconstructions(
+        units=units.numpy(),
+        activations=found.activations[:, 0].numpy(),
+        positions=found.positions[:, 0].numpy(),
+        maps=maps[units].numpy(),
+        pixels=found.pixels[:, 0].numpy(),
+        of=len(maps),
+        seen=seen,
     )

@@ -16,6 +16,7 @@ from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.catalogue import predecessor
 from cnnviz.charts import costs
 from cnnviz.registry import Variant
+from cnnviz.settings import checkpoints_dir
 from cnnviz.ui import caches, links, panels, theme, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si, size
@@ -39,8 +40,11 @@ def portrait(variant: Variant) -> None:
         f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
         f"{escape(family.citation)}</a></p></div></div>"
     )
-    if max(variant.input_size[1:]) <= TRAINABLE_SIDE:
-        links.link("train", "Train this network →", variant=variant.name)
+    with st.container(horizontal=True):
+        if max(variant.input_size[1:]) <= TRAINABLE_SIDE:
+            links.link("train", "Train this network →", variant=variant.name)
+        if (checkpoints_dir() / f"{variant.name}.json").is_file():
+            links.link("deconvnet", "See what its units see →", model=variant.name)
 
 
 def headline(variant: Variant, trace: Trace) -> None:

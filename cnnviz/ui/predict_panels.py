@@ -57,6 +57,11 @@ def trained_models() -> dict[str, Checkpoint]:
     return models
 
 
+def samples() -> dict[str, bytes]:
+    """The sample pictures by what they show."""
+    return {**sample_photos(), "handwritten digit": caches.sample_digit()}
+
+
 def pick_images() -> list[Image]:
     """Uploaded photos, or a sample where none was uploaded."""
     upload, sample = st.columns([3, 2], gap="large")
@@ -69,11 +74,11 @@ def pick_images() -> list[Image]:
             key="photos",
             help="They stay on this machine, in memory, for as long as this page is open.",
         )
-    samples = {**sample_photos(), "handwritten digit": caches.sample_digit()}
+    photos = samples()
     with sample:
         chosen = st.selectbox(
             "Or a sample photo",
-            list(samples),
+            list(photos),
             key="sample",
             bind="query-params",
             disabled=bool(files),
@@ -81,7 +86,7 @@ def pick_images() -> list[Image]:
         )
     if files:
         return [(file.name, file.getvalue()) for file in files]
-    return [(chosen, samples[chosen])]
+    return [(chosen, photos[chosen])]
 
 
 def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
@@ -94,14 +99,15 @@ def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
         "Networks",
         list(models),
         default=default,
-        format_func=lambda name: _model_label(name, models[name]),
+        format_func=lambda name: label(name, models[name]),
         placeholder=f"All {len(models)} trained networks",
         key="asked",
     )
     return {name: models[name] for name in chosen} or models
 
 
-def _model_label(name: str, checkpoint: Checkpoint) -> str:
+def label(name: str, checkpoint: Checkpoint) -> str:
+    """What a model is called in a picker."""
     card = checkpoint.card
     title = registry.get(card.variant).title
     return f"{title} · {card.dataset}" if name == card.variant else f"{title} · {name}"

@@ -298,6 +298,7 @@ def _buttons(run: Run) -> None:
             )
         if run.state == "done":
             links.link("predict", "Ask it about a photo →", model=run.id)
+            links.link("deconvnet", "See what its units see →", model=run.id)
             links.link("compare", "Find it in the comparison →", dataset=run.recipe.dataset)
         with st.popover("Delete", icon=":material/delete:"):
             st.write("Delete this run and all it has learnt?")
