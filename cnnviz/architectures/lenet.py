@@ -256,6 +256,17 @@ register(
             num_classes=10,
             builder=LeNet5,
             summary="As published: trainable sub-sampling, sparse C3, scaled tanh, digit bitmaps.",
+            changes=(
+                Change(
+                    "The ten bitmaps are drawn anew on the paper's 7 × 12 grid",
+                    "the paper shows its bitmaps only as a small figure (figure 3)",
+                ),
+                Change(
+                    "The output is minus the distance to each bitmap",
+                    "cross-entropy on it is then the paper's criterion (equation 9) without its "
+                    "constant, and the largest output is the answer, as in every other network",
+                ),
+            ),
         ),
         Variant(
             name="lenet_modern",
