@@ -43,6 +43,7 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     `frame` has columns model, title, family, family_title, accuracy, test_images and `cost`.
     """
     axis, unit, divisor = COSTS[cost]
+    axis_range = _decades(frame[cost] / divisor)
     figure = go.Figure()
     for family, rows in frame.groupby("family", sort=False):
         colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
@@ -57,8 +58,8 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
             mode="markers+text",
             text=rows["title"],
             # Beside the mark: above it stands the interval.
-            texttemplate="  %{text}",
-            textposition="middle right",
+            texttemplate="  %{text}  ",
+            textposition=_inwards(values, axis_range),
             textfont={"color": TEXT.on(dark), "size": 13},
             cliponaxis=False,
             marker={
@@ -82,9 +83,15 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
         )
     styled(figure, dark, height=420)
     figure.update_layout(margin={"l": 8, "r": 24, "t": 44, "b": 8}, clickmode="event+select")
-    figure.update_xaxes(title=axis, type="log", dtick=1, range=_decades(frame[cost] / divisor))
+    figure.update_xaxes(title=axis, type="log", dtick=1, range=axis_range)
     figure.update_yaxes(title="test accuracy", tickformat=".0%", range=_room(frame["accuracy"]))
     return figure
+
+
+def _inwards(values: pd.Series[float], axis_range: list[float]) -> list[str]:
+    """The side of each mark with more room, so that no label runs off a narrow chart."""
+    middle = sum(axis_range) / 2
+    return ["middle left" if math.log10(v) > middle else "middle right" for v in values]
 
 
 def _decades(values: pd.Series[float]) -> list[float]:

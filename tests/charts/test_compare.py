@@ -147,3 +147,14 @@ def test_one_model_or_equal_ones_are_not_compared_with_themselves(frame):
     assert compare.sentence(small) == alone
     twice = pd.concat([small.assign(model="run", accuracy=0.7), small])
     assert compare.sentence(twice) == alone
+
+
+def test_a_label_stands_on_the_side_with_more_room(frame):
+    figure = compare.accuracy_against(frame, "params", dark=False)
+    sides = {
+        model[0]: side
+        for trace in figure.data
+        for model, side in zip(trace.customdata, trace.textposition, strict=True)
+    }
+    # The axis runs from 10 thousand to 100 million: its middle is a million.
+    assert sides == {"l5": "middle right", "r20": "middle right", "r18": "middle left"}
