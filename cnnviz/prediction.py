@@ -7,7 +7,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -116,11 +116,15 @@ def predict(
     photo = decode(image)
     return [
         predict_with(checkpoint.load_model(), checkpoint.card, photo, name=name, top=top)
-        for name, checkpoint in _choose(models).items()
+        for name, checkpoint in choose_models(models).items()
     ]
 
 
-def _choose(names: list[str] | None) -> dict[str, Checkpoint]:
+def choose_models(names: list[str] | None) -> dict[str, Checkpoint]:
+    """Return the trained models called `names`, all of them for None.
+
+    Raises `CnnvizError` for an unknown or broken one, and where no model has been trained.
+    """
     models, problems = survey_models()
     for name in names or ():
         if name in problems:
@@ -151,14 +155,10 @@ def predict_with(
     """
     if model.training:
         raise ValueError("predict_with needs a model in evaluation mode")
-    pixels, notes = _as_dataset(photo, card)
+    prepared = prepare(photo, card)
     device = next(model.parameters()).device
     with torch.inference_mode():
-        planes = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(device)
-        size = (card.input_size[1], card.input_size[2])
-        inputs = resize(normalise(planes, card.mean, card.std), size)
-        seen = resize(planes.float(), size).round().clamp(0, 255).to(torch.uint8)
-        logits, latency = _timed(model, inputs)
+        logits, latency = _timed(model, prepared.inputs.to(device))
         probabilities = logits.double().softmax(0)
     if not torch.isfinite(probabilities).all():
         raise CnnvizError(
@@ -173,8 +173,54 @@ def predict_with(
         classes=tuple(card.classes[i] for i in order),
         probabilities=tuple(float(probabilities[i]) for i in order),
         latency_ms=latency,
-        seen=seen[0].permute(1, 2, 0).cpu().numpy(),
-        notes=(*photo.notes, *notes),
+        seen=prepared.seen,
+        notes=(*photo.notes, *prepared.notes),
+    )
+
+
+class InputForm(Protocol):
+    """What decides how a network takes a photo; a `Card` says all of it."""
+
+    @property
+    def dataset(self) -> str:
+        """What it was trained on."""
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per channel, of images scaled to 0..1."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Per channel, of images scaled to 0..1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A photo as a network takes it.
+
+    `inputs` is normalised, float (1, C, H, W) on the CPU; `seen` is how that looks, uint8
+    (H, W, C); `notes` says what was done to it that a user should know.
+    """
+
+    inputs: Tensor
+    seen: Pixels
+    notes: tuple[str, ...]
+
+
+def prepare(photo: Photo, form: InputForm) -> Prepared:
+    """Bring a photo to the form in which a network saw the images of its data set."""
+    pixels, notes = _as_dataset(photo, form)
+    planes = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
+    size = (form.input_size[1], form.input_size[2])
+    seen = resize(planes.float(), size).round().clamp(0, 255).to(torch.uint8)
+    return Prepared(
+        inputs=resize(normalise(planes, form.mean, form.std), size),
+        seen=seen[0].permute(1, 2, 0).numpy(),
+        notes=tuple(notes),
     )
 
 
@@ -191,16 +237,16 @@ def _timed(model: nn.Module, inputs: Tensor) -> tuple[Tensor, float]:
     return logits, statistics.median(seconds) * 1000
 
 
-def _as_dataset(photo: Photo, card: Card) -> tuple[Pixels, list[str]]:
-    """Return the photo as an image (H, W, C) of the data set that the card names, and notes."""
-    channels, height, width = card.input_size
-    side = _IMAGE_SIDE.get(card.dataset)
+def _as_dataset(photo: Photo, form: InputForm) -> tuple[Pixels, list[str]]:
+    """Return the photo as an image (H, W, C) of the form's data set, and notes."""
+    channels, height, width = form.input_size
+    side = _IMAGE_SIDE.get(form.dataset)
     target = (side, side) if side else (width, height)
     image = Image.fromarray(square(photo.pixels))
     if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
         image = image.resize(target, Image.Resampling.BILINEAR)
     notes = []
-    if card.dataset == "digits" and _border_is_light(np.asarray(image.convert("L"))):
+    if form.dataset == "digits" and _border_is_light(np.asarray(image.convert("L"))):
         image = image.point([255 - value for value in range(256)] * 3)
         notes.append("its colours were inverted, as the digits it was trained on are light on dark")
     if channels == 1:

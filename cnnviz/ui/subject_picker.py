@@ -1,0 +1,168 @@
+"""Pickers that the pages Filters and Deconvnet share: network and weights, layer, photo.
+
+The URL has them as ``model`` (a subject's name), ``layer`` and ``sample``.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz import registry
+from cnnviz.anatomy import Layer, format_shape
+from cnnviz.errors import CnnvizError
+from cnnviz.images import decode
+from cnnviz.prediction import survey_models
+from cnnviz.registry import Variant
+from cnnviz.subjects import Subject, published_subject, random_subject, trained_subject
+from cnnviz.ui import links, predict_panels, sight_caches, url
+
+#: The kinds of operators whose outputs are looked at.
+KINDS = ("conv", "activation", "pool", "norm", "merge")
+
+
+def pick_subject() -> Subject:
+    """Write the pickers of the network and of its weights, and return what they say.
+
+    All networks are offered, the trained ones first, the most accurate on photos at the top.
+    """
+    trained, problems = _trained()
+    for problem in problems:
+        st.warning(problem)
+    groups: dict[str, list[Subject]] = {}
+    for subject in trained:
+        groups.setdefault(subject.variant.name, []).append(subject)
+    for variant in registry.list_variants():
+        groups.setdefault(variant.name, []).extend(_untrained(variant))
+    named = {subject.name: subject for group in groups.values() for subject in group}
+    # The URL has one name for both pickers.
+    first = next(iter(named))
+    asked = st.query_params.get("model")
+    if asked not in named and asked is not None:
+        base = asked.partition("@")[0]
+        if base in groups:  # a variant's name without trained weights
+            asked = groups[base][0].name
+        else:
+            st.warning(f"There is no model called “{asked[:60]}”. Showing {named[first].title}.")
+    state = st.session_state
+    if asked in named and asked != state.get("subject-in-url"):
+        state["subject-network"] = named[asked].variant.name
+        state["subject-weights"] = asked
+    elif state.get("subject-last") in named:  # back from another page
+        state.setdefault("subject-network", named[state["subject-last"]].variant.name)
+        state.setdefault("subject-weights", state["subject-last"])
+    state.setdefault("subject-network", named[first].variant.name)
+    network = st.selectbox(
+        "Network",
+        list(groups),
+        key="subject-network",
+        format_func=lambda name: _network_label(groups[name]),
+    )
+    options = [subject.name for subject in groups[network]]
+    if state.get("subject-weights") not in options:
+        state["subject-weights"] = options[0]
+    name = st.selectbox(
+        "Weights",
+        options,
+        key="subject-weights",
+        format_func=lambda name: _weights_label(named[name]),
+    )
+    st.query_params["model"] = state["subject-in-url"] = state["subject-last"] = name
+    return named[name]
+
+
+def _trained() -> tuple[list[Subject], list[str]]:
+    models, problems = survey_models()
+    subjects = [trained_subject(name, model) for name, model in models.items()]
+    return sorted(subjects, key=_rank), list(problems.values())
+
+
+def _rank(subject: Subject) -> tuple[bool, float]:
+    accuracy = subject.checkpoint.card.accuracy if subject.checkpoint else None
+    return subject.dataset != "cifar10", -(accuracy or 0.0)
+
+
+def _untrained(variant: Variant) -> list[Subject]:
+    published = [published_subject(variant)] if variant.weights else []
+    return [*published, random_subject(variant)]
+
+
+def _network_label(group: list[Subject]) -> str:
+    kinds = {subject.weights for subject in group}
+    mark = "trained" if "trained" in kinds else "ImageNet" if "imagenet" in kinds else "untrained"
+    return f"{group[0].variant.title} · {mark}"
+
+
+def _weights_label(subject: Subject) -> str:
+    if subject.weights == "imagenet" and not subject.is_here:
+        return f"ImageNet (to download, {subject.megabytes:.0f} MB)"
+    return subject.weights_title
+
+
+def say_weights(subject: Subject) -> None:
+    """Say what the weights are where that is not a trained network's; call it below the pickers.
+
+    Offers to train an untrained network, and to download published weights that are not here
+    yet: the page stops there until they are.
+    """
+    if subject.weights == "random":
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(
+                f"**These weights are random.** {subject.variant.title} is shown before any "
+                "training: what you see comes from its layers alone, not from anything learnt."
+            )
+            links.link("train", "Train it →", variant=subject.variant.name)
+    elif subject.weights == "imagenet" and not subject.is_here:
+        st.info(
+            f"The published weights of {subject.variant.title} ({subject.megabytes:.0f} MB) are "
+            "not on this machine yet. They come from torchvision and are kept in its cache."
+        )
+        if st.button("Download them", icon=":material/download:", type="primary"):
+            try:
+                with st.spinner(f"Downloading {subject.megabytes:.0f} MB …"):
+                    sight_caches.model_of(subject)
+            except CnnvizError as error:
+                st.error(str(error))
+            else:
+                st.rerun()
+        st.stop()
+
+
+def maps_of(subject: Subject) -> dict[str, Layer]:
+    """Return the operators of a subject whose outputs are feature maps, by their paths."""
+    return {
+        layer.path: layer
+        for layer in sight_caches.trace_of(subject).layers
+        if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
+    }
+
+
+def pick_layer(layers: dict[str, Layer], default: str) -> str:
+    """Write the picker of one of `layers` and return its path."""
+    url.keep_choice("layer", layers, default)
+    return st.selectbox(
+        "Layer",
+        list(layers),
+        key="layer",
+        format_func=lambda path: f"{path} · {format_shape(layers[path].output_shape)}",
+    )
+
+
+def pick_photo() -> bytes:
+    """Write the picker of the photo and return its bytes: a sample, an upload or the camera's."""
+    samples = predict_panels.samples()
+    url.keep_choice("sample", samples, next(iter(samples)))
+    sample = st.selectbox("Sample photo", list(samples), key="sample")
+    with st.popover("Your own", icon=":material/upload:"):
+        file = st.file_uploader("Your photo", type=predict_panels.FILE_TYPES, key="own_photo")
+        camera = st.toggle("Use the camera", key="own_camera")
+        taken = st.camera_input("Take a photo", key="own_shot") if camera else None
+    given = file or taken
+    if given is None:
+        return samples[sample]
+    data = given.getvalue()
+    try:
+        decode(data, given.name)
+    except CnnvizError as error:
+        st.error(str(error))
+        return samples[sample]
+    return data
