@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,8 +22,12 @@ DEAD_FRACTION = 1e-3
 DUPLICATE_COSINE = 0.95
 
 
+#: How filters can be put in order: by number, the largest norm first, or like beside like.
+Order = Literal["number", "norm", "similarity"]
+
+
 class Pair(NamedTuple):
-    """Two filters of a layer, `first` < `second`, and the cosine of the angle between them."""
+    """Two filters of a layer and the cosine of the angle between them, -1 to 1."""
 
     first: int
     second: int
@@ -48,6 +53,11 @@ class Filters:
     kind: Literal["colour", "depthwise", "deep"]
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether the kernels are 1 × 1 and mix channels: a matrix (filters, channels)."""
+        return self.weights.shape[2:] == (1, 1) and self.kind != "depthwise"
+
+    @property
     def tiles(self) -> Array:
         """What is drawn: colour (filters, height, width, 3), depthwise (filters, height, width).
 
@@ -57,10 +67,11 @@ class Filters:
             return self.weights.transpose(0, 2, 3, 1)
         return self.weights[:, 0] if self.kind == "depthwise" else self.weights
 
-    @property
+    @cached_property
     def norms(self) -> Array:
         """Euclidean norm of each filter (filters,)."""
-        norms: Array = np.linalg.norm(self._rows(), axis=1)
+        rows = self.weights.reshape(len(self.weights), -1).astype(np.float64)
+        norms: Array = np.linalg.norm(rows, axis=1)
         return norms
 
     @property
@@ -74,27 +85,77 @@ class Filters:
 
         Filters of different groups read different channels and are compared in depthwise layers
         only, where the question is which kernels there are. 1 × 1 kernels of a depthwise layer are
-        single numbers and are never alike.
+        single numbers and are never alike. Of each pair, `first` < `second`.
         """
-        rows = self._rows()
-        if rows.shape[1] == 1:
+        if self._single:
             return []
-        norms = self.norms
-        unit = rows / np.where(self.dead, 1, norms)[:, None]
-        alike = np.triu(unit @ unit.T, k=1)
-        alike[self.dead] = 0
-        alike[:, self.dead] = 0
-        if self.kind != "depthwise":
-            group = np.arange(len(rows)) // (len(rows) // self.groups)
-            alike[group[:, None] != group] = 0
+        alike = np.triu(self._cosines(slice(None)), k=1)
         first, second = np.nonzero(alike >= cosine)
         pairs = [
             Pair(int(a), int(b), float(alike[a, b])) for a, b in zip(first, second, strict=True)
         ]
         return sorted(pairs, key=lambda pair: (-pair.cosine, pair.first, pair.second))
 
-    def _rows(self) -> Array:
-        return self.weights.reshape(len(self.weights), -1).astype(np.float64)
+    def neighbours(self, unit: int, count: int = 4) -> list[Pair]:
+        """The `count` filters nearest to `unit` by cosine, as pairs whose `first` is `unit`.
+
+        Dead filters and those of other groups are left out, as in `duplicates`. Raises
+        `CnnvizError` where there is no such filter.
+        """
+        if not 0 <= unit < len(self.weights):
+            raise CnnvizError(
+                f"{self.layer} has the filters 0 to {len(self.weights) - 1}, not {unit}."
+            )
+        if self._single or self.dead[unit]:
+            return []
+        alike = self._cosines(slice(unit, unit + 1))[0]
+        comparable = ~self.dead & self._together(slice(unit, unit + 1))[0]
+        comparable[unit] = False
+        nearest = np.argsort(-np.where(comparable, alike, -np.inf), kind="stable")
+        return [Pair(unit, int(i), float(alike[i])) for i in nearest[:count] if comparable[i]]
+
+    def order(self, by: Order) -> NDArray[np.intp]:
+        """The filters' numbers in an order (filters,).
+
+        "similarity" starts at the largest norm and goes on each time to the filter most like the
+        last one; dead ones come last.
+        """
+        if by == "number":
+            return np.arange(len(self.weights))
+        strongest = np.argsort(-self.norms, kind="stable")
+        if by == "norm" or self._single:
+            return strongest
+        alike = self._cosines(slice(None))
+        open_ = ~self.dead
+        chain = [int(strongest[0])]
+        open_[chain[0]] = False
+        while open_.any():
+            chain.append(int(np.where(open_, alike[chain[-1]], -np.inf).argmax()))
+            open_[chain[-1]] = False
+        reached = set(chain)
+        return np.array([*chain, *(unit for unit in strongest if unit not in reached)])
+
+    @property
+    def _single(self) -> bool:
+        """Whether a filter is one number, which has no direction."""
+        return bool(self.weights[0].size == 1)
+
+    def _cosines(self, rows: slice) -> NDArray[np.float32]:
+        """Cosines of the filters in `rows` with all (rows, filters); 0 where not comparable."""
+        # In 32 bits: a layer of VGG-16 takes 2.4 GFLOPs, and 0.95 needs no more digits.
+        flat = self.weights.reshape(len(self.weights), -1)
+        unit = (flat / np.where(self.dead, 1, self.norms)[:, None]).astype(np.float32)
+        unit[self.dead] = 0
+        alike: NDArray[np.float32] = unit[rows] @ unit.T
+        alike[~self._together(rows)] = 0
+        return alike
+
+    def _together(self, rows: slice) -> NDArray[np.bool_]:
+        """Which pairs read the same channels, or are depthwise (rows, filters)."""
+        groups = 1 if self.kind == "depthwise" else self.groups
+        group = np.arange(len(self.weights)) // (len(self.weights) // groups)
+        together: NDArray[np.bool_] = group[rows, None] == group
+        return together
 
 
 def convolutions(model: nn.Module) -> list[str]:

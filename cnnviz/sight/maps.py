@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnnviz.sight.passes import Site, check_images, find_sites, frozen_twin, run_to
@@ -33,3 +38,41 @@ def feature_maps(model: nn.Module, images: Tensor, layers: Sequence[str]) -> dic
         sites = find_sites(twin, layers, batch[:1])
         run_to(twin, sites, batch.clone(), keep)
     return {layer: maps[layer] for layer in layers}
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """How active the feature maps of one image are.
+
+    Attributes:
+        maps: (units, height, width), what an operator gave for the image.
+
+    """
+
+    maps: NDArray[np.floating[Any]]
+
+    @cached_property
+    def peaks(self) -> NDArray[np.floating[Any]]:
+        """The largest value of each unit (units,)."""
+        peaks: NDArray[np.floating[Any]] = self.maps.max(axis=(1, 2))
+        return peaks
+
+    @cached_property
+    def active(self) -> NDArray[np.float64]:
+        """The share of positions of each unit where it is above zero (units,), 0 to 1."""
+        return np.asarray((self.maps > 0).mean(axis=(1, 2)))
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Which units are above zero nowhere in this image (units,)."""
+        return np.asarray(self.active == 0)
+
+    @cached_property
+    def is_rectified(self) -> bool:
+        """Whether no value is below zero."""
+        return not bool((self.maps < 0).any())
+
+    @property
+    def strongest(self) -> NDArray[np.intp]:
+        """The units by their peaks, the largest first (units,)."""
+        return np.argsort(-self.peaks, kind="stable")

@@ -10,6 +10,7 @@ from cnnviz.settings import ROOT
 PAGES = {
     "home": "Home",
     "explore": "Explore",
+    "filters": "Filters",
     "deconvnet": "Deconvnet",
     "train": "Train",
     "predict": "Predict",

@@ -1,0 +1,181 @@
+"""The view of the page Filters that shows what an operator gives for a photo."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.charts.filters import Spread, map_figure, overlay_figure
+from cnnviz.images import encode_png
+from cnnviz.sight import Activity, contrast
+from cnnviz.ui import filters_caches, filters_state, filters_tiles, panels, theme, url
+from cnnviz.ui.filters_caches import MapsOnPhoto
+from cnnviz.ui.filters_state import Look
+from cnnviz.ui.filters_tiles import Tile
+from cnnviz.ui.format import percent
+from cnnviz.ui.panels import Fact
+
+_ORDERS = {"strongest": "Strongest first", "number": "Number"}
+
+
+@st.fragment
+def show(look: Look) -> None:
+    """Draw all maps of the layer, and the chosen one large and over the photo."""
+    looked = filters_caches.maps_on_photo(look.subject, (look.layer,), look.photo)
+    activity = Activity(looked.maps[look.layer])
+    _facts(activity)
+    strongest = activity.strongest
+    unit = filters_state.keep_unit(look, len(activity.maps), int(strongest[0]))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        by = _pick_order()
+        shared = filters_state.pick_scale()
+        order = strongest if by == "strongest" else np.arange(len(strongest))
+        shown = filters_state.pick_part(look, order, unit, "Maps")
+        filters_state.pick_unit(len(order), "Map")
+        exporting = st.empty()
+    dark = theme.is_dark()
+    scale = contrast(activity.maps) if shared else None
+    tiles = [_tile(activity, one, scale, dark) for one in shown]
+    _exports(exporting, look, looked, tiles, dark)
+    left, right = st.columns([1.3, 1], gap="large")
+    with left:
+        st.subheader(f"{look.layer}: {sentence(activity)}", anchor=False)
+        label = f"Feature maps of {look.layer}; press one to enlarge it"
+        filters_tiles.grid(tiles, unit, "filters_maps", label, filters_state.press)
+        st.caption(_caption(activity, shared))
+        filters_state.how_to_read(None)
+    with right:
+        _enlarged(look, looked, activity, unit, dark)
+
+
+def _pick_order() -> str:
+    url.keep_choice("sort", _ORDERS, "strongest")
+    st.segmented_control(
+        "Order", list(_ORDERS), key="sort", required=True, format_func=_ORDERS.__getitem__
+    )
+    return str(st.session_state["sort"])
+
+
+def _facts(activity: Activity) -> None:
+    count, height, width = activity.maps.shape
+    unit = int(activity.strongest[0])
+    rest = "the others are zero" if activity.is_rectified else "the others are zero or below"
+    panels.facts(
+        [
+            Fact("Maps", f"{count:,}", f"of {height} × {width} positions"),
+            Fact("Above zero", percent(float(activity.active.mean())), f"of all positions; {rest}"),
+            Fact(
+                "Silent", str(int(activity.silent.sum())), "maps above zero nowhere in this photo"
+            ),
+            Fact(
+                "Strongest",
+                f"{activity.peaks[unit]:.3g}",
+                f"of map {unit}; the median map reaches {np.median(activity.peaks):.3g}",
+                f"{activity.peaks[unit]}",
+            ),
+        ]
+    )
+
+
+def sentence(activity: Activity) -> str:
+    """Say how many maps there are, and how many of them are silent."""
+    count, silent = len(activity.maps), int(activity.silent.sum())
+    maps = f"{count} feature {'map' if count == 1 else 'maps'}"
+    if not silent:
+        return f"{maps}, {'active' if count == 1 else 'all active'} on this photo"
+    return f"{maps}, {silent} silent on this photo"
+
+
+def _caption(activity: Activity, shared: bool) -> str:
+    said = "Blue is above zero" + ("" if activity.is_rectified else ", red below")
+    said += "; all share one scale." if shared else "; each map has a scale of its own."
+    return said + (" Dashed: silent, nowhere above zero." if activity.silent.any() else "")
+
+
+def _tile(activity: Activity, unit: int, scale: float | None, dark: bool) -> Tile:
+    peak, active = activity.peaks[unit], activity.active[unit]
+    silent = bool(activity.silent[unit])
+    title = f"Map {unit}, {peak:.3g} at most, above zero at {percent(float(active))} of positions"
+    return Tile(
+        unit,
+        filters_tiles.map_picture(activity.maps[unit], scale, dark),
+        f"{unit} · silent" if silent else f"{unit} · {peak:.2g}",
+        f"Map {unit}: silent" if silent else title,
+        marked=silent,
+    )
+
+
+def _enlarged(look: Look, looked: MapsOnPhoto, activity: Activity, unit: int, dark: bool) -> None:
+    values = activity.maps[unit]
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    st.subheader(f"Map {unit}", anchor=False)
+    rank = int((activity.peaks > activity.peaks[unit]).sum()) + 1
+    filters_tiles.said(
+        f"At most <b>{values.max():.4g}</b> (row {row}, column {column}), number {rank} of "
+        f"{len(activity.peaks)} by its peak; above zero at "
+        f"{percent(float(activity.active[unit]))} of positions."
+    )
+    filters_state.link_to_deconvnet(look, look.layer, unit)
+    quiet = {"displayModeBar": False}
+    st.plotly_chart(
+        map_figure(values, dark),
+        key="filters_map",
+        config=quiet,
+        alt=f"Map {unit} of {look.layer}, each position's value under the pointer",
+    )
+    seen = looked.seen
+    spread = spread_of(look, values.shape, seen.shape[:2])
+    st.markdown("**Over the photo**")
+    st.plotly_chart(
+        overlay_figure(encode_png(seen), seen.shape[:2], values, spread, dark),
+        key="filters_overlay",
+        config=quiet,
+        alt=f"What is above zero in map {unit}, over the photo as the network sees it",
+    )
+    st.caption("What is above zero, laid over the photo as the network sees it.")
+
+
+def spread_of(look: Look, shape: tuple[int, ...], picture: tuple[int, ...]) -> Spread:
+    """Return how a map (height, width) lies on the picture: centred, a jump between positions."""
+    layer = look.row
+    step = float(layer.jump) if layer and layer.jump else picture[1] / shape[1]
+    top, left = (
+        (side - 1) / 2 - step * (n - 1) / 2 for side, n in zip(picture, shape, strict=True)
+    )
+    return Spread(step, top, left)
+
+
+def _exports(
+    place: st.delta_generator.DeltaGenerator,
+    look: Look,
+    looked: MapsOnPhoto,
+    tiles: list[Tile],
+    dark: bool,
+) -> None:
+    """Write the downloads: the pictures as shown, and all maps of the layer."""
+    name = f"{look.subject.name}-{look.layer}-maps"
+
+    def arrays() -> bytes:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, maps=looked.maps[look.layer], seen=looked.seen)
+        return buffer.getvalue()
+
+    with place.container(horizontal=True):
+        st.download_button(
+            "PNG",
+            lambda: filters_tiles.sheet_png(tiles, dark),
+            f"{name}.png",
+            "image/png",
+            on_click="ignore",
+            help="The maps shown here as one picture",
+        )
+        st.download_button(
+            "NPZ",
+            arrays,
+            f"{name}.npz",
+            "application/octet-stream",
+            on_click="ignore",
+            help="All maps of the layer as an array, and the photo as the network sees it",
+        )
