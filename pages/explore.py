@@ -1,7 +1,7 @@
 import streamlit as st
 
 from cnnviz.errors import CnnvizError
-from cnnviz.ui import caches, explore_panels, explore_views, panels
+from cnnviz.ui import caches, explore_panels, explore_views, panels, url
 from cnnviz.ui.explore_state import pick
 
 panels.head(
@@ -17,7 +17,7 @@ try:
     trace = caches.traced(*selection.arguments)
 except CnnvizError as error:
     st.error(str(error))
-    st.stop()
+    url.stop()
 
 explore_panels.headline(selection.variant, trace)
 st.space("small")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from cnnviz.anatomy.result import Trace, format_shape
+from collections.abc import Sequence
+
+from cnnviz.anatomy.result import Layer, Trace, format_shape
 
 _COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "receptive field", "jump")
 _NUMBERS = 4  # the last columns are numbers, aligned to the right
 
 
-def to_markdown(trace: Trace, title: str | None = None) -> str:
+def to_markdown(
+    trace: Trace, title: str | None = None, layers: Sequence[Layer] | None = None
+) -> str:
     """Return the trace as Markdown: title, totals, and a table with a row for each operator.
 
     Shapes are channels × height × width of one image; "–" stands for what is not known. `title`
-    defaults to the network's class.
+    defaults to the network's class; `layers` are those to list, all of them if None.
     """
     names = [*("---" for _ in _COLUMNS[:-_NUMBERS]), *("---:" for _ in _COLUMNS[-_NUMBERS:])]
     lines = [_row(_COLUMNS), _row(names)]
-    for layer in trace.layers:
+    for layer in trace.layers if layers is None else layers:
         shape = format_shape(layer.output_shape) or "–"
         numbers = (layer.params, layer.macs, layer.receptive_field, layer.jump)
         lines.append(_row([f"`{layer.path}`", layer.op, shape, *map(_number, numbers)]))

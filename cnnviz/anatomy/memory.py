@@ -30,7 +30,7 @@ def saved_bytes(model: nn.Module, image: torch.Tensor) -> int | None:
             parameter.requires_grad_(True)
     for batch in (1, 2):
         try:
-            return _saved(model, image.expand(batch, -1, -1, -1).contiguous()) // batch
+            return batch_bytes(model, image.expand(batch, -1, -1, -1).contiguous()) // batch
         except ValueError:  # "Expected more than 1 value per channel when training"
             continue
         except Exception:  # noqa: BLE001 - whatever the network's own code raises
@@ -38,7 +38,11 @@ def saved_bytes(model: nn.Module, image: torch.Tensor) -> int | None:
     return None
 
 
-def _saved(model: nn.Module, images: torch.Tensor) -> int:
+def batch_bytes(model: nn.Module, images: torch.Tensor) -> int:
+    """Bytes that autograd keeps for the backward pass of a batch (N, C, H, W), as `saved_bytes`.
+
+    `model` runs as it is: in its present mode, with its gradients as they are switched on.
+    """
     weights = {storage_of(t) for t in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.Tensor] = {}  # the tensors are held, so that no storage is used again
 

@@ -92,6 +92,16 @@ class Field:
         lost = {axis for axis in self.axes if axis is not None} - set(axes)
         return replace(self, axes=tuple(axes)).spoil(sorted(lost), reason)
 
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Windows of position (0, …), input axis by input axis.
+
+        () where an axis has none, or the dimensions do not walk along the axes in their order.
+        """
+        windows = tuple(reach for reach in self.reaches if isinstance(reach, Window))
+        walked = [axis for axis in self.axes if axis is not None]
+        return windows if walked == list(range(len(self.reaches))) == [*range(len(windows))] else ()
+
     def summary(self) -> tuple[int | None, int | float | None, str]:
         """(size, jump, note) of the axis with the largest window."""
         windows = [reach for reach in self.reaches if isinstance(reach, Window)]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.anatomy.receptive_field import Window
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -43,6 +45,9 @@ class Layer:
             "unknown" (an operator without a rule); "constant" where no input pixel takes part.
         attributes: what distinguishes the call: kernel_size, stride, padding, dilation, groups, …
         inputs: indices of the layers whose outputs it reads, -1 for the network's input.
+        windows: what position (0, 0) sees along the rows and along the columns of the input, beyond
+            the border included; () where there is no receptive field, or the output does not
+            hold rows before columns.
 
     """
 
@@ -63,6 +68,7 @@ class Layer:
     note: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[int, ...] = ()
+    windows: tuple[Window, ...] = ()
 
     @property
     def flops(self) -> int | None:
@@ -174,7 +180,8 @@ class Trace:
             row["attributes"] = ", ".join(f"{k}={_short(v)}" for k, v in layer.attributes.items())
             row["inputs"] = ", ".join(str(source) for source in layer.inputs)
             rows.append(row)
-        frame = pd.DataFrame(rows, columns=[*Layer.__dataclass_fields__, "flops"])
+        columns = [name for name in Layer.__dataclass_fields__ if name != "windows"]
+        frame = pd.DataFrame(rows, columns=[*columns, "flops"])
         for column in ("macs", "flops", "receptive_field"):
             frame[column] = frame[column].astype("Int64")
         frame["jump"] = frame["jump"].astype("Float64")

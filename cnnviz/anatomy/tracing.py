@@ -229,6 +229,7 @@ def _layer(call: Call, row: _Row, path: str) -> Layer:
         note=note,
         attributes=row.operation.shown(),
         inputs=row.inputs,
+        windows=() if row.state is None else row.state.windows,
     )
 
 

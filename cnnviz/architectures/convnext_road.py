@@ -7,8 +7,13 @@ ConvNeXt-T itself. The paper describes the steps between in words; where that le
 its sentence names.
 
 Counted in MACs of convolutions and linear layers, the networks cost what Table 10 prints, to both
-decimals, but for its last two rows: it gives 4.46 for layer normalisation and 4.49 for the end,
-where these layers have 4.15 and 4.46 billion. Figure 2 rounds to 4.2 and 4.5, which agrees.
+decimals, but for its last two rows: it gives 4.46 for layer normalisation and 4.49 for separate
+down-sampling, where these networks have 4.146 and 4.456 billion. What can be said of that: the last
+network is ConvNeXt-T as released, and fvcore counts 4.456 for its convolutions and linear layers
+(4.470 with norms and pooling). The row before normalises 2.6 million numbers, so normalisation
+alone cannot make the 0.31 that the table adds there: 120 operations each would be needed, where
+fvcore counts five. Separate down-sampling adds just that, 0.310. Which operators the two rows
+count beyond, the paper does not say.
 """
 
 from __future__ import annotations

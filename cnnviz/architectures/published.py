@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -17,6 +18,35 @@ from torchvision.models.googlenet import GoogLeNet
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue, Variant
+
+
+@dataclass(frozen=True)
+class Published:
+    """What torchvision says of its weights for a variant; nothing of it is measured here.
+
+    Attributes:
+        weights: torchvision's name of them.
+        top1: accuracy on ImageNet's validation images, a fraction.
+        top5: how often the class is among the five most probable, a fraction.
+        megabytes: size of their file.
+
+    """
+
+    weights: str
+    top1: float
+    top5: float
+    megabytes: float
+
+
+def published(variant: Variant) -> Published | None:
+    """Return what torchvision publishes for `variant`, None where that is nothing."""
+    if not variant.weights:
+        return None
+    meta = get_weight(variant.weights).meta
+    accuracy = meta["_metrics"]["ImageNet-1K"]  # in per cent
+    return Published(
+        variant.weights, accuracy["acc@1"] / 100, accuracy["acc@5"] / 100, meta["_file_size"]
+    )
 
 
 def build_published(
@@ -29,7 +59,7 @@ def build_published(
     """
     if weights != "imagenet":
         raise CnnvizError(f'weights must be "imagenet" or None, not {weights!r}.')
-    _check_fit(variant, num_classes, knobs)
+    check_fit(variant, num_classes, knobs)
     state = _download(variant, get_weight(variant.weights))
     with torch.device("meta"):  # drawing random numbers to overwrite them would take seconds
         network = variant.build(num_classes, **knobs)
@@ -47,7 +77,8 @@ def build_published(
     return network
 
 
-def _check_fit(variant: Variant, num_classes: int | None, knobs: Mapping[str, KnobValue]) -> None:
+def check_fit(variant: Variant, num_classes: int | None, knobs: Mapping[str, KnobValue]) -> None:
+    """Raise `CnnvizError` unless `variant`, so built, is what its published weights belong to."""
     if not variant.weights:
         having = ", ".join(item.name for item in registry.list_variants() if item.weights)
         raise CnnvizError(f"{variant.name} has no published weights; these have: {having}.")

@@ -50,9 +50,13 @@ def field_picture(
         layer="below",
     )
     strongest = float(density.max()) or 1.0
+    rows, columns = _used(density)
+    inside = density[rows, columns]  # all else is zero: it need not go to the browser
     figure.add_heatmap(
-        z=np.sqrt(density / strongest).astype(np.float32),
-        customdata=(100 * density).astype(np.float32),
+        z=np.sqrt(inside / strongest).astype(np.float32),
+        customdata=(100 * inside).astype(np.float32),
+        x0=columns.start,
+        y0=rows.start,
         colorscale=[[0, f"rgba({_HEAT}, 0)"], [0.5, f"rgba({_HEAT}, .45)"], [1, "#fff3c4"]],
         zmin=0,
         zmax=1,
@@ -71,6 +75,15 @@ def field_picture(
     )
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
     return figure
+
+
+def _used(density: NDArray[np.float64]) -> tuple[slice, slice]:
+    """Return the rows and columns from the first to the last that is not zero, at least one."""
+    spans = []
+    for axis in (1, 0):
+        filled = np.flatnonzero(density.any(axis=axis)).tolist() or [0]
+        spans.append(slice(filled[0], filled[-1] + 1))
+    return spans[0], spans[1]
 
 
 def _outline(figure: go.Figure, frame: Frame, colour: str, dash: str) -> None:

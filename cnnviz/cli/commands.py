@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.cli.errors import checked
 from cnnviz.cli.inputs import given_knobs, read_picture
 from cnnviz.cli.output import print_json, print_record, print_rows
+from cnnviz.errors import CnnvizError
+
+if TYPE_CHECKING:
+    from cnnviz.architectures.published import Published
+    from cnnviz.registry import KnobValue
 
 
 def list_command(options: argparse.Namespace) -> None:
     """Print every variant."""
-    from cnnviz import architectures
-    from cnnviz.catalogue import variant_rows
+    from cnnviz.cli.listing import listed
 
-    rows = variant_rows(architectures.list_variants())
+    def trace_all() -> list[dict[str, Any]]:
+        from cnnviz import architectures
+        from cnnviz.catalogue import variant_rows
+
+        return variant_rows(architectures.list_variants())
+
+    rows = listed(trace_all)
     columns = ["name", "family", "year", "edition", "input_size", "num_classes", "params", "macs"]
     print_rows(rows, columns, options)
 
@@ -34,8 +47,10 @@ def inspect_command(options: argparse.Namespace) -> None:
     if options.markdown and not options.json:
         print(to_markdown(traced, options.name), end="")
         return
+    known = _published(options, knobs)
     if options.json:
-        print_json({"name": options.name, **traced.to_dict()})
+        given = asdict(known) if known else None
+        print_json({"name": options.name, "published": given, **traced.to_dict()})
         return
     columns = [
         "path",
@@ -57,6 +72,24 @@ def inspect_command(options: argparse.Namespace) -> None:
             f"{traced.activation_bytes:,} bytes of activations, {kept} kept for training · "
             f"receptive field {size}, jump {jump}"
         )
+        if known:
+            print(
+                f"published by torchvision, not measured here: {known.weights}, "
+                f"{100 * known.top1:.3f} % top-1, {100 * known.top5:.3f} % top-5 on ImageNet"
+            )
+
+
+def _published(options: argparse.Namespace, knobs: dict[str, KnobValue]) -> Published | None:
+    """Return what is published for the very network that was named; None where nothing is."""
+    from cnnviz.architectures.published import check_fit, published
+    from cnnviz.registry import list_variants
+
+    for variant in list_variants():
+        if variant.name == options.name:
+            with suppress(CnnvizError):  # other classes or knobs: another network
+                check_fit(variant, options.classes, knobs)
+                return published(variant)
+    return None
 
 
 def data_command(options: argparse.Namespace) -> None:
@@ -77,10 +110,23 @@ def data_command(options: argparse.Namespace) -> None:
 
 
 def evaluate_command(options: argparse.Namespace) -> None:
-    """Recompute a checkpoint's accuracy."""
+    """Recompute a checkpoint's accuracy, its confusions and its calibration."""
     from cnnviz.runs.worker import recompute
 
-    print_record(recompute(options.checkpoint), options)
+    found = recompute(options.checkpoint)
+    if options.json:
+        print_json(found)
+        return
+    classes, confusion = found.pop("classes"), found.pop("confusion")
+    calibration = found.pop("calibration") or {}
+    found["calibration_error"], found["brier"] = calibration.get("ece"), calibration.get("brier")
+    print_record(found, options)
+    print("\nImages of each class by the class they were given")
+    rows = [
+        {"": name, **dict(zip(classes, row, strict=True))}
+        for name, row in zip(classes, confusion, strict=True)
+    ]
+    print_rows(rows, ["", *classes], options)
 
 
 def predict_command(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ What is cached as a resource is shared by all visitors and threads: read it, nev
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,28 +15,24 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from cnnviz import registry
 from cnnviz.anatomy import Opinion, Trace, roofline, second_opinion
 from cnnviz.anatomy.compare_traces import Pair, compare_traces
 from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effective_field
+from cnnviz.anatomy.graph import Graph
 from cnnviz.catalogue import inspect_variant
 from cnnviz.charts import cost_map, costs
 from cnnviz.compare import Row, compare_one
-from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
+from cnnviz.images import decode, encode_png, sample_photos
 from cnnviz.prediction import Prediction, predict_with
-from cnnviz.registry import KnobValue
 from cnnviz.settings import cpu_threads
-from cnnviz.sight import feature_maps, project
-from cnnviz.sight.rules import Rule
-from cnnviz.training.augment import normalise
+from cnnviz.subjects import Subject
 from cnnviz.training.checkpoints import Card, read_checkpoint
 from cnnviz.training.data import load
-
-Knobs = tuple[tuple[str, KnobValue], ...]
+from cnnviz.ui import source_places
+from cnnviz.ui.source_places import Knobs as Knobs
 
 # The app shares the machine with the runs it starts.
 torch.set_num_threads(cpu_threads())
@@ -68,6 +65,24 @@ def layer_frame(
     frame["params_share"] = frame["params"] / max(trace.params, 1)
     frame["macs_share"] = frame["macs"].astype("Float64") / max(trace.macs, 1)
     return frame
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def graph(variant: str, knobs: Knobs, input_size: tuple[int, int, int], num_classes: int) -> Graph:
+    """Return the foldable graph of a variant's trace."""
+    return Graph(traced(variant, knobs, input_size, num_classes))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def module_classes(variant: str, knobs: Knobs) -> dict[str, type]:
+    """Return the class of each of a variant's modules by its path."""
+    return source_places.classes(variant, knobs)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def place(variant: str, knobs: Knobs, module: str, op: str) -> source_places.Place | None:
+    """Return where a variant's module, or the operator `op` that it calls, is written."""
+    return source_places.find(module_classes(variant, knobs), module, op)
 
 
 @dataclass(frozen=True)
@@ -163,18 +178,18 @@ def field_of(
 
 
 @st.cache_data(max_entries=128, show_spinner="Following gradients back to the picture …")
-def trained_field_of(path: Path, sha256: str, layer: str) -> EffectiveField:
-    """Return what the middle position of a trained network's layer sees in the sample photos."""
-    model, card = trained_model(path, sha256)
-    channels, height, width = card.input_size
-    photos = []
-    for data in sample_photos().values():
-        image = Image.fromarray(square(decode(data).pixels)).resize((width, height))
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        photos.append(torch.from_numpy(pixels.reshape(height, width, channels).copy()))
-    images = torch.stack(photos).permute(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
-    normal = normalise(images, card.mean, card.std)
-    return effective_field(model, card.input_size, layer, images=normal)
+def field_of_subject(
+    key: str,  # noqa: ARG001 - with the layer the key
+    layer: str,
+    _subject: Subject,
+    _load: Callable[[Subject], nn.Module],
+) -> EffectiveField:
+    """Return what the middle position of a layer of `_subject` sees in the sample photos.
+
+    `key` is the subject's, `_load` gives its network.
+    """
+    photos = [_subject.look_at(decode(data))[0] for data in sample_photos().values()]
+    return effective_field(_load(_subject), _subject.input_size, layer, images=torch.cat(photos))
 
 
 @st.cache_data(show_spinner=False)
@@ -202,6 +217,27 @@ def opinions(
     return second_opinion(model, input_size)
 
 
+@st.cache_resource(max_entries=256, show_spinner=False)
+def figure(key: tuple[object, ...], _make: Callable[[], go.Figure]) -> go.Figure:
+    """Return the chart that `_make` makes, kept under `key`: all that decides on it."""
+    del key
+    return _make()
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def cost_sentence(arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost) -> str:
+    """Say where a cost of a network sits, given as the arguments of `layer_frame`."""
+    return costs.cost_sentence(layer_frame(*arguments), cost)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def layer_bars(
+    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost, dark: bool
+) -> go.Figure:
+    """Return the bars of a network's layers, given as the arguments of `layer_frame`."""
+    return costs.cost_bars(layer_frame(*arguments), cost, dark)
+
+
 @dataclass(frozen=True)
 class CostView:
     """Where one cost of a network sits: (chart, its sentence) three times, and a row a stage."""
@@ -219,57 +255,8 @@ def cost_view(
     """Return the charts of a cost for a network, given as the arguments of `layer_frame`."""
     frame = layer_frame(*arguments)
     return CostView(
-        (cost_map.cost_treemap(frame, cost, dark), costs.cost_sentence(frame, cost)),
+        (cost_map.cost_treemap(frame, cost, dark), cost_sentence(arguments, cost)),
         (cost_map.stage_bars(frame, cost, dark), cost_map.stage_sentence(frame, cost)),
-        (costs.cost_bars(frame, cost, dark), cost_map.layer_sentence(frame, cost)),
+        (layer_bars(arguments, cost, dark), cost_map.layer_sentence(frame, cost)),
         cost_map.by_stage(frame),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstructions:
-    """A photo's strongest units of a layer and what each saw.
-
-    `units` (K,), `activations` (K,), `positions` (K, 2), `maps` (K, H, W) and `pixels`
-    (K, C, height, width), the strongest first, out of `of` units; `seen` is what the network was
-    shown, uint8 (height, width, C).
-    """
-
-    units: NDArray[np.int64]
-    activations: NDArray[np.float32]
-    positions: NDArray[np.int64]
-    maps: NDArray[np.float32]
-    pixels: NDArray[np.float32]
-    of: int
-    seen: Pixels
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def reconstructions(
-    name: str,
-    path: Path,
-    sha256: str,
-    layer: str,
-    rule: Rule,
-    count: int,
-    image_sha256: str,
-    _data: bytes,
-) -> Reconstructions:
-    """Return the `count` strongest units of a trained network's layer, carried back by `rule`."""
-    seen = prediction(name, path, sha256, image_sha256, _data).seen
-    model, card = trained_model(path, sha256)
-    planes = torch.from_numpy(seen.transpose(2, 0, 1).copy())[None]
-    image = normalise(planes, card.mean, card.std)
-    maps = feature_maps(model, image, [layer])[layer][0]  # (units, H, W)
-    strongest = maps.flatten(1).amax(1)
-    units = strongest.argsort(descending=True, stable=True)[:count]
-    found = project(model, image, layer, units.tolist(), rule)
-    return Reconstructions(
-        units=units.numpy(),
-        activations=found.activations[:, 0].numpy(),
-        positions=found.positions[:, 0].numpy(),
-        maps=maps[units].numpy(),
-        pixels=found.pixels[:, 0].numpy(),
-        of=len(maps),
-        seen=seen,
     )

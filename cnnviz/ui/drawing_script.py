@@ -30,6 +30,7 @@ CSS = """
 .zoom button:hover { border-color: var(--st-primary-color); color: var(--st-primary-color); }
 .zoom button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
 .view { overflow: auto; max-height: min(78vh, 780px); touch-action: pan-x pan-y; cursor: grab; }
+@media (max-width: 640px) { .view { max-height: 60vh; } }
 .view.moving { cursor: grabbing; user-select: none; }
 .view svg { display: block; margin: 0 auto; }
 .view [data-node] { cursor: pointer; outline: none; }

@@ -25,7 +25,7 @@ def cost(selection: Selection, _: Trace) -> None:
     view = caches.cost_view(selection.arguments, chosen, theme.is_dark())
     panels.chart(
         *view.areas,
-        key=f"explore_map_{chosen}",
+        key="explore_map",
         alt="Areas by layer, inside their stages; the table below has the stages' numbers.",
     )
     st.caption("Blue: convolutions. Brown: fully connected layers. Grey: everything else.")
@@ -33,13 +33,13 @@ def cost(selection: Selection, _: Trace) -> None:
     with stages:
         panels.chart(
             *view.stages,
-            key=f"explore_stages_{chosen}",
+            key="explore_stages",
             alt="Bars by stage; the table below has every number.",
         )
     with layers:
         panels.chart(
             *view.layers,
-            key=f"explore_layers_{chosen}",
+            key="explore_layers",
             alt="Bars by layer; the table of the view Layers has every number.",
         )
     _table(view.table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,7 @@ from cnnviz.anatomy.graph import Graph, Node
 from cnnviz.charts import network
 from cnnviz.charts.nested import Drawing, lay_out
 from cnnviz.charts.network import Caption, ColourBy
-from cnnviz.ui import caches, drawing_script, source_places, url
-from cnnviz.ui.caches import Knobs
+from cnnviz.ui import caches, drawing_script, explore_panels, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, percent, si, size
 
@@ -39,12 +37,7 @@ _component = st.components.v2.component(
 
 def show(selection: Selection, _: Trace) -> None:
     """Draw the network beside what is known of the node that was chosen in it."""
-    _view(selection)
-
-
-@st.fragment
-def _view(selection: Selection) -> None:
-    graph = _graph(*selection.arguments)
+    graph = caches.graph(*selection.arguments)
     _remember(selection, graph)
     exporting = _controls(graph)
     chosen: str = st.session_state.get(_CHOSEN) or ""
@@ -71,8 +64,8 @@ def _view(selection: Selection) -> None:
             on_pressed_change=lambda: _press(graph),
         )
         st.caption(
-            "A folded box unfolds and a frame's title folds it again. Drag or scroll to move; "
-            "zoom with the buttons, by pinching, or with Ctrl and the wheel."
+            "Press a folded box to unfold it, a frame's title to fold it again. Drag, also with a "
+            "finger, or scroll to move; zoom with the buttons, two fingers, or Ctrl and the wheel."
         )
     with right:
         if chosen:
@@ -109,11 +102,6 @@ def _controls(graph: Graph) -> DeltaGenerator:
             width=260,
         )
         return st.empty()
-
-
-@lru_cache(maxsize=32)
-def _graph(name: str, knobs: Knobs, input_size: tuple[int, int, int], classes: int) -> Graph:
-    return Graph(caches.traced(name, knobs, input_size, classes))
 
 
 def _remember(selection: Selection, graph: Graph) -> None:
@@ -187,7 +175,7 @@ def _svg(
     trace = graph.trace
 
     name, knobs, _, _ = selection.arguments
-    classes = source_places.classes(name, knobs)
+    classes = caches.module_classes(name, knobs)
 
     def caption(node: Node) -> Caption:
         return describe(node, trace, classes, colour_by)
@@ -303,7 +291,8 @@ def _details(selection: Selection, graph: Graph, node: Node) -> None:
         f'<dl class="node-facts">{"".join(_row(*row) for row in rows)}</dl><style>{_STYLE}</style>'
     )
     name, knobs, _, _ = selection.arguments
-    found = source_places.find(name, knobs, node.module, "" if layer is None else layer.op)
+    found = caches.place(name, knobs, node.module, "" if layer is None else layer.op)
+    explore_panels.sight_links(selection.variant, graph.trace.layers[node.start : node.stop])
     if found is None:
         return
     st.caption(f"{found.sentence}, from line {found.line}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
@@ -14,8 +15,9 @@ from cnnviz.charts import field as charts
 from cnnviz.errors import CnnvizError
 from cnnviz.images import decode, encode_png, sample_photos, square
 from cnnviz.prediction import survey_models
-from cnnviz.training.checkpoints import Card, Checkpoint
-from cnnviz.ui import caches, panels, theme
+from cnnviz.subjects import Subject, published_subject, trained_subject
+from cnnviz.training.checkpoints import Card
+from cnnviz.ui import caches, panels, sight_caches, subject_picker, theme, url
 from cnnviz.ui.compare_panels import DATASET_LABELS
 from cnnviz.ui.explore_state import Selection
 
@@ -34,24 +36,28 @@ def field(selection: Selection, trace: Trace) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = _pick_layer(selection, trace, layers, notes)
         photo = _pick_photo()
-        trained = _pick_weights(selection, notes)
+        subject = _pick_weights(selection, notes)
+    if subject is not None and not subject.is_here:
+        subject_picker.say_weights(subject)  # offers to download them, and stops here
     try:
-        found = _field(selection, layer, trained)
+        found = _field(selection, layer, subject)
     except CnnvizError as error:
         st.error(str(error))
         return
     picture, growth = st.columns([1.1, 1], gap="large")
     with picture:
-        _picture(found, photo, selection.arguments[2])
+        weights = "" if subject is None else subject.key
+        key = ("field", selection.arguments, layer.path, weights)
+        _picture(found, photo, selection.arguments[2], key)
     with growth:
-        _growth(layers, layer, min(trace.input_size[1:]))
-        _explain(layer, found, trace.input_size, trained)
+        _growth(layers, layer, min(trace.input_size[1:]), selection.arguments)
+        _explain(layer, found, trace.input_size, subject)
 
 
-def _field(selection: Selection, layer: Layer, trained: Checkpoint | None) -> EffectiveField:
-    if trained is None:
+def _field(selection: Selection, layer: Layer, subject: Subject | None) -> EffectiveField:
+    if subject is None:
         return caches.field_of(*selection.arguments, layer.path)
-    return caches.trained_field_of(trained.path, trained.card.sha256, layer.path)
+    return caches.field_of_subject(subject.key, layer.path, subject, sight_caches.model_of)
 
 
 def _pick_layer(
@@ -96,28 +102,24 @@ def _say_unknown(asked: str, trace: Trace, shown: str, notes: DeltaGenerator) ->
     notes.warning(f"“{name}” {reason}. Showing {shown} instead.")
 
 
-def _pick_photo() -> bytes:
-    """Write the picker of the photo; the URL has its name as ``photo``."""
+def _pick_photo() -> str:
+    """Write the picker of the photo and return its name; the URL has its name as ``photo``."""
     photos = sample_photos()
     first = next(iter(photos))
     if st.session_state.get("explore_photo") not in photos:
         asked = st.query_params.get("photo", first)
         st.session_state["explore_photo"] = asked if asked in photos else first
     name = st.selectbox("Photo", list(photos), key="explore_photo", width=200)
-    if name != first:
-        st.query_params["photo"] = name
-    elif "photo" in st.query_params:
-        del st.query_params["photo"]
-    return photos[name]
+    url.write("photo", "" if name == first else name)
+    return name
 
 
-def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Checkpoint | None:
-    """Write the picker of the weights where the network has been trained; None: random ones.
+def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None:
+    """Write the picker of the weights where there are any to pick; None: random ones.
 
-    The URL has the trained model's name as ``weights``.
+    The URL has the subject's name as ``weights``.
     """
-    models = survey_models().models
-    fitting = {name: model for name, model in models.items() if _fits(model.card, selection)}
+    fitting = {subject.name: subject for subject in _subjects(selection)}
     key, asked = f"explore_weights_{selection.variant.name}", st.query_params.get("weights", "")
     if asked and asked not in fitting:
         name = asked if len(asked) <= 60 else f"{asked[:59]}…"
@@ -132,14 +134,31 @@ def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Checkpoint | N
             "Weights",
             ["", *fitting],
             key=key,
-            format_func=lambda name: f"trained: {name}" if name else "random",
+            format_func=lambda name: _weights_label(fitting[name]) if name else "random",
             width=240,
         )
-    if name:
-        st.query_params["weights"] = name
-    elif "weights" in st.query_params:
-        del st.query_params["weights"]
+    url.write("weights", name)
     return fitting.get(name)
+
+
+def _subjects(selection: Selection) -> list[Subject]:
+    """Return this very network with each of its weights: trained here, or published."""
+    variant = selection.variant
+    models = survey_models().models
+    found = [
+        trained_subject(name, model)
+        for name, model in models.items()
+        if _fits(model.card, selection)
+    ]
+    if variant.weights and selection.arguments == Selection(variant).arguments:
+        found.append(published_subject(variant))
+    return found
+
+
+def _weights_label(subject: Subject) -> str:
+    if subject.weights == "trained":
+        return f"trained: {subject.name}"
+    return "ImageNet" if subject.is_here else f"ImageNet ({subject.megabytes:.0f} MB to download)"
 
 
 def _fits(card: Card, selection: Selection) -> bool:
@@ -152,7 +171,10 @@ def _fits(card: Card, selection: Selection) -> bool:
     )
 
 
-def _picture(found: EffectiveField, photo: bytes, size: tuple[int, int, int]) -> None:
+def _picture(
+    found: EffectiveField, photo: str, size: tuple[int, int, int], key: tuple[object, ...]
+) -> None:
+    """Draw the field over the photo called `photo`; `key` is what decides on the field."""
     sides = size[1:]
     clipped = found.box.clip(*sides)
     core = found.core()
@@ -163,9 +185,15 @@ def _picture(found: EffectiveField, photo: bytes, size: tuple[int, int, int]) ->
         sentence += "; no smaller square holds half of its gradient"
     else:
         sentence += f"; half of its gradient comes from {core.height} × {core.width}"
-    figure = charts.field_picture(
-        _seen(photo, size), found.density, _frame(clipped), _inside(core, sides), theme.is_dark()
-    )
+    dark = theme.is_dark()
+
+    def make() -> go.Figure:
+        seen = _seen(sample_photos()[photo], size)
+        return charts.field_picture(
+            seen, found.density, _frame(clipped), _inside(core, sides), dark
+        )
+
+    figure = caches.figure((*key, photo, dark), make)
     panels.chart(
         figure,
         sentence,
@@ -204,13 +232,17 @@ def _seen(photo: bytes, size: tuple[int, int, int]) -> bytes:
     return encode_png(pixels)
 
 
-def _growth(layers: list[Layer], layer: Layer, side: int) -> None:
+def _growth(layers: list[Layer], layer: Layer, side: int, key: tuple[object, ...]) -> None:
     rows = [
         (item.path, item.receptive_field) for item in layers if item.kind in _KINDS or item is layer
     ]
     frame = pd.DataFrame(rows, columns=["path", "receptive_field"])
+    dark = theme.is_dark()
     panels.chart(
-        charts.field_growth(frame, side, layer.path, theme.is_dark()),
+        caches.figure(
+            ("growth", key, layer.path, dark),
+            lambda: charts.field_growth(frame, side, layer.path, dark),
+        ),
         charts.growth_sentence(frame, side),
         key="explore_field_growth",
         alt=f"Dots by layer, a large one for {layer.path} at {layer.receptive_field} pixels; the "
@@ -222,7 +254,7 @@ def _explain(
     layer: Layer,
     found: EffectiveField,
     size: tuple[int, int, int],
-    trained: Checkpoint | None,
+    subject: Subject | None,
 ) -> None:
     row, column = found.position
     clipped = found.box.clip(*size[1:])
@@ -235,15 +267,17 @@ def _explain(
     weights = (
         f"The weights are random: the gradient is the mean of {found.draws} draws of He's "
         "initialisation, each with an image of noise (Luo et al. 2016)."
-        if trained is None
-        else f"The weights are trained, on {_dataset(trained.card)}: the gradient is the mean over "
+        if subject is None
+        else f"The weights are trained, on {_dataset(subject)}: the gradient is the mean over "
         f"the {found.draws} sample photos."
     )
     st.caption(f"{weights} Where branches meet, the solid box is the hull of their fields.")
 
 
-def _dataset(card: Card) -> str:
-    return DATASET_LABELS.get(card.dataset, card.dataset)
+def _dataset(subject: Subject) -> str:
+    if subject.weights == "imagenet":
+        return "ImageNet by torchvision"
+    return DATASET_LABELS.get(subject.dataset, subject.dataset)
 
 
 def _map(layer: Layer) -> str:

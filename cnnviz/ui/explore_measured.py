@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cnnviz.anatomy import Trace
+from cnnviz.ui import url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import si
 
@@ -35,5 +36,5 @@ def agreed(selection: Selection, trace: Trace, purpose: str, label: str, passes:
     )
     if st.button(label, type="primary", key=f"explore_start_{purpose}"):
         asked.add(wish)
-        st.rerun()
+        url.rerun()
     return False

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
-from cnnviz.anatomy import Trace
+from cnnviz.anatomy import Layer, Trace
 from cnnviz.anatomy.compare_traces import describe_ratio
 from cnnviz.anatomy.markdown import to_markdown
+from cnnviz.architectures.published import published
 from cnnviz.catalogue import predecessor
 from cnnviz.charts import costs
 from cnnviz.registry import Variant
 from cnnviz.settings import checkpoints_dir
 from cnnviz.ui import caches, links, panels, theme, url
 from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.format import count, si, size
+from cnnviz.ui.format import count, percent, si, size
 from cnnviz.ui.glyphs import glyph
 from cnnviz.ui.panels import Fact
+from cnnviz.ui.subject_picker import KINDS
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
+
+#: What the layer table can be sorted by: name in the URL -> label and column, "" the execution's.
+_ORDERS = {
+    "order": ("Order", ""),
+    "parameters": ("Parameters", "params"),
+    "macs": ("MACs", "macs"),
+    "bytes": ("Bytes of activations", "output_bytes"),
+    "field": ("Receptive field", "receptive_field"),
+    "layer": ("Name", "path"),
+}
 
 TRAINABLE_SIDE = 64  # pixels: the data sets here have 32 × 32 images
 
@@ -40,7 +53,16 @@ def portrait(variant: Variant) -> None:
         f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
         f"{escape(family.citation)}</a></p></div></div>"
     )
+    known = published(variant)
+    if known is not None:
+        st.caption(
+            f"Published: torchvision's weights ({known.weights.partition('.')[2]}) reach "
+            f"{percent(known.top1)} top-1 and {percent(known.top5)} top-5 on ImageNet's "
+            "validation images, by its own account; not measured here.",
+        )
     with st.container(horizontal=True):
+        if known is not None:
+            links.link("filters", "Filters learnt on ImageNet →", model=f"{variant.name}@imagenet")
         if max(variant.input_size[1:]) <= TRAINABLE_SIDE:
             links.link("train", "Train this network →", variant=variant.name)
         if (checkpoints_dir() / f"{variant.name}.json").is_file():
@@ -105,17 +127,16 @@ def _against_predecessor(variant: Variant, trace: Trace) -> tuple[str, str]:
     return f"; {params} {earlier.family.title}", f"; {macs} {earlier.family.title}"
 
 
-def where(frame: pd.DataFrame) -> None:
+def where(selection: Selection) -> None:
     """Draw where parameters and multiplications sit."""
     dark = theme.is_dark()
-    rows = costs.costly_layers(frame)
     for column, cost in zip(st.columns(2, gap="large"), costs.COSTS, strict=True):
         with column:
             panels.chart(
-                costs.cost_bars(frame, cost, dark),
-                costs.cost_sentence(frame, cost),
+                caches.layer_bars(selection.arguments, cost, dark),
+                caches.cost_sentence(selection.arguments, cost),
                 key=f"explore_{cost}",
-                alt=f"Bars for {len(rows)} layers; the table below has every number.",
+                alt="Bars by layer; the table below has every number.",
             )
 
 
@@ -135,24 +156,84 @@ def table(selection: Selection) -> None:
             key="explore_find",
             width=320,
         )
-        _downloads(selection, frame)
+        order = _pick_order()
+        text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
+        shown = _sorted(frame[text.str.contains(wanted.strip(), case=False, regex=False)], order)
+        _downloads(selection, shown)
     url.write("find", wanted.strip())
-    text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
-    shown = frame[text.str.contains(wanted.strip(), case=False, regex=False)]
     if shown.empty:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
     columns = _columns(frame)
-    st.dataframe(
+    chosen: Any = st.dataframe(
         shown,
         column_order=list(columns),
         column_config=columns,
         hide_index=True,
         height=min(38 + 35 * len(shown), 560),
         key="explore_table",
+        on_select="rerun",
+        selection_mode="single-row",
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
-    st.caption(f"{len(shown)} of {len(frame)} operators, in order of execution.")
+    label = _ORDERS[order][0]
+    said = f"by {label if label == 'MACs' else label.lower()}"
+    said = "in order of execution" if order == "order" else said
+    rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.caption(
+            f"{len(shown)} of {len(frame)} operators, {said}."
+            + ("" if rows else " Tick a row to go on with its layer."),
+            width="content",
+        )
+        if rows:
+            layers = caches.traced(*selection.arguments).layers
+            _row_links(selection.variant, layers[int(shown["index"].iloc[rows[0]])])
+
+
+def _pick_order() -> str:
+    """Write the picker of the table's order; the URL has it as ``sort``."""
+    key = "explore_sort"
+    asked = st.query_params.get("sort", "order")
+    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
+    st.session_state[key] = st.session_state.get(key, asked if asked in _ORDERS else "order")
+    order = st.selectbox(
+        "Sort by",
+        list(_ORDERS),
+        key=key,
+        format_func=lambda name: _ORDERS[name][0],
+        width=210,
+        help="Names from A to Z, numbers from the largest; a click on a column's title sorts too",
+    )
+    url.write("sort", "" if order == "order" else order)
+    return order
+
+
+def _sorted(frame: pd.DataFrame, order: str) -> pd.DataFrame:
+    column = _ORDERS[order][1]
+    if not column:
+        return frame
+    return frame.sort_values(column, ascending=column == "path", kind="stable", na_position="last")
+
+
+def _row_links(variant: Variant, layer: Layer) -> None:
+    """Write where the chosen row's layer can be looked at."""
+    st.caption(f"**{layer.path}**", width="content")
+    sight_links(variant, [layer])
+
+
+def sight_links(variant: Variant, layers: Sequence[Layer]) -> None:
+    """Write links to what the last of `layers` with feature maps looks for and answers to."""
+    seen = [
+        layer
+        for layer in layers
+        if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
+    ]
+    if not seen:
+        return
+    with st.container(horizontal=True, gap="medium"):
+        links.link("filters", "Its filters →", variant=variant.name, layer=seen[-1].path)
+        links.link("deconvnet", "What its units see →", variant=variant.name, layer=seen[-1].path)
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
@@ -188,16 +269,21 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
 
 
 def _downloads(selection: Selection, frame: pd.DataFrame) -> None:
+    """Write buttons that save the rows of `frame`, in its order, with the network's totals."""
     name = selection.variant.name
 
     def as_csv() -> str:
         return frame.to_csv(index=False)
 
     def as_json() -> str:
-        return json.dumps(caches.traced(*selection.arguments).to_dict(), indent=1)
+        whole = caches.traced(*selection.arguments).to_dict()
+        shown = [whole["layers"][index] for index in frame["index"]]
+        return json.dumps(whole | {"layers": shown}, indent=1)
 
     def as_markdown() -> str:
-        return to_markdown(caches.traced(*selection.arguments), selection.variant.title)
+        trace = caches.traced(*selection.arguments)
+        shown = [trace.layers[index] for index in frame["index"]]
+        return to_markdown(trace, selection.variant.title, shown)
 
     st.download_button("CSV", as_csv, f"{name}.csv", "text/csv", on_click="ignore")
     st.download_button("JSON", as_json, f"{name}.json", "application/json", on_click="ignore")

@@ -11,7 +11,7 @@ from cnnviz.anatomy import Trace
 from cnnviz.anatomy.roofline import Peaks, Roofline
 from cnnviz.charts import roofline as charts
 from cnnviz.errors import CnnvizError
-from cnnviz.ui import caches, panels, theme
+from cnnviz.ui import caches, panels, theme, url
 from cnnviz.ui.explore_measured import agreed
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import milliseconds, si
@@ -53,7 +53,7 @@ def speed(selection: Selection, trace: Trace) -> None:
     if st.button("Measure again", key="explore_speed_again", icon=":material/refresh:"):
         caches.speed.clear(*selection.arguments)
         caches.peaks.clear()
-        st.rerun()
+        url.rerun()
 
 
 def _facts(found: Roofline, peaks: Peaks) -> None:

@@ -19,7 +19,7 @@ MAX_CLASSES = 100_000
 #: What a view of the page keeps in the URL beside the selection.
 VIEW_KEYS = (
     *("view", "layer", "other", "cost", "photo", "weights"),
-    *("level", "open", "colour", "find", "same"),
+    *("level", "open", "colour", "find", "sort", "same"),
 )
 _URL = "explore_url"  # the query this page wrote last
 _FAMILY, _VARIANT = "explore_family", "explore_variant"

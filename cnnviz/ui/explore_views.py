@@ -8,7 +8,6 @@ import streamlit as st
 
 from cnnviz.anatomy import Trace
 from cnnviz.ui import (
-    caches,
     explore_cost,
     explore_drawing,
     explore_field,
@@ -16,15 +15,18 @@ from cnnviz.ui import (
     explore_panels,
     explore_speed,
     explore_two,
+    url,
 )
 from cnnviz.ui.explore_state import Selection
 
 View = Callable[[Selection, Trace], None]
 
+_URL = "explore_view_url"  # the view that the URL had when it was written last
+
 
 def overview(selection: Selection, _: Trace) -> None:
     """Where the cost sits, the layer table, what was changed, the code."""
-    explore_panels.where(caches.layer_frame(*selection.arguments))
+    explore_panels.where(selection)
     st.space("small")
     explore_panels.table(selection)
     st.space("small")
@@ -46,10 +48,11 @@ VIEWS: dict[str, tuple[str, View]] = {
 
 def show(selection: Selection, trace: Trace) -> None:
     """Write the control that picks a view, and that view."""
-    names = list(VIEWS)
+    names, state = list(VIEWS), st.session_state
     wanted = st.query_params.get("view", names[0])
-    if "explore_view" not in st.session_state:
-        st.session_state["explore_view"] = wanted if wanted in VIEWS else names[0]
+    # The URL wins where it is not what was written here last: a link, the browser's back button.
+    if "explore_view" not in state or wanted != state.get(_URL):
+        state["explore_view"] = wanted if wanted in VIEWS else names[0]
     chosen = st.segmented_control(
         "View",
         names,
@@ -58,9 +61,12 @@ def show(selection: Selection, trace: Trace) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    name = chosen or names[0]
-    if name != names[0]:
-        st.query_params["view"] = name
-    elif "view" in st.query_params:
-        del st.query_params["view"]
+    name = state[_URL] = chosen or names[0]
+    url.write("view", "" if name == names[0] else name)
+    _view(selection, trace, name)
+
+
+@st.fragment
+def _view(selection: Selection, trace: Trace, name: str) -> None:
+    """Draw a view; what is chosen within it reruns no more than it."""
     VIEWS[name][1](selection, trace)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui import links, theme
+from cnnviz.ui import links, memory, theme, url
 
 ICON = str(Path(__file__).parent / "icon.png")
 
@@ -13,4 +13,6 @@ title = "cnnviz" if current.title == links.PAGES["home"] else f"{current.title} 
 st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
 st.logo(ICON)
 st.html(theme.style_sheet())
-current.run()
+with url.collected():
+    current.run()
+memory.spare()

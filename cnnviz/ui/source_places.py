@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from cnnviz import registry
-from cnnviz.ui.caches import Knobs
+from cnnviz.registry import KnobValue
 
 _MOST_LINES = 6
+
+Knobs = tuple[tuple[str, KnobValue], ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ class Place:
         return f"{self.cls}{used}, {self.place}"
 
 
-@lru_cache(maxsize=64)
 def classes(variant: str, knobs: Knobs) -> dict[str, type]:
     """Return the class of each module by its path, built without weights."""
     with torch.device("meta"):
@@ -53,14 +54,12 @@ def classes(variant: str, knobs: Knobs) -> dict[str, type]:
     return {path: type(module) for path, module in model.named_modules(remove_duplicate=False)}
 
 
-@lru_cache(maxsize=256)
-def find(variant: str, knobs: Knobs, module: str, op: str = "") -> Place | None:
-    """Find the source of the module at the dotted path `module` of a variant.
+def find(known: Mapping[str, type], module: str, op: str = "") -> Place | None:
+    """Find the source of the module at the dotted path `module`, where `known` are the `classes`.
 
     Lines that name the module's attribute count as mentions; where there are none, or the module's
     own code calls `op`, the lines with that operator. None where there is no such module.
     """
-    known = classes(variant, knobs)
     if module not in known:
         return None
     around = module

@@ -1,3 +1,6 @@
+from torch import nn
+
+from cnnviz.anatomy import trace as trace_of
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.catalogue import inspect_variant
 
@@ -33,3 +36,10 @@ def test_the_command_prints_it(capsys):
 
     assert main(["inspect", "lenet5", "--markdown"]) == 0
     assert capsys.readouterr().out == to_markdown(inspect_variant("lenet5"), "lenet5")
+
+
+def test_some_layers_with_the_totals_of_the_network():
+    trace = trace_of(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 3)), (1, 8, 8))
+    lines = to_markdown(trace, layers=[trace.layers[2], trace.layers[0]]).splitlines()
+    assert [line.split()[1] for line in lines[6:]] == ["`2`", "`0`"]
+    assert lines[2].startswith("39 parameters, 936 MACs")  # 20 + 19; 2 · 9 · 36 + 18 · 16

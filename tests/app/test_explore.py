@@ -19,6 +19,11 @@ def html_of(app: AppTest) -> str:
     return " ".join(element.proto.body for element in app.get("html"))
 
 
+def links_of(app: AppTest) -> dict[str, str]:
+    """The pages that are linked to, with the state that they open in."""
+    return {link.proto.page: link.proto.query_string for link in app.get("page_link")}
+
+
 def test_opens_on_the_first_variant():
     app = opened()
     assert not app.exception
@@ -99,9 +104,8 @@ def test_a_known_network_answers_within_the_budget():
 
 
 def test_small_networks_can_be_trained_from_here():
-    link = opened(variant="resnet20_cifar").get("page_link")[0].proto
-    assert (link.page, link.query_string) == ("train", "variant=resnet20_cifar")
-    assert not opened(variant="vgg16").get("page_link")
+    assert links_of(opened(variant="resnet20_cifar"))["train"] == "variant=resnet20_cifar"
+    assert "train" not in links_of(opened(variant="vgg16"))
 
 
 def test_what_is_looked_for_in_the_table_is_in_the_url():
@@ -110,3 +114,52 @@ def test_what_is_looked_for_in_the_table_is_in_the_url():
     app.text_input(key="explore_find").set_value("").run()
     assert "find" not in app.query_params
     assert "conv2d" in set(app.dataframe[0].value["op"])
+
+
+def test_the_table_is_sorted_by_the_url_and_the_picker():
+    app = opened(variant="vgg16", sort="parameters", find="linear")
+    shown = app.dataframe[0].value
+    assert list(shown["path"]) == ["classifier.0", "classifier.3", "classifier.6"]
+    assert "by parameters" in " ".join(caption.value for caption in app.caption)
+    app.selectbox(key="explore_sort").set_value("macs").run()
+    app.text_input(key="explore_find").set_value("").run()
+    macs = app.dataframe[0].value["macs"].dropna()
+    assert macs.is_monotonic_decreasing
+    assert app.query_params["sort"] == "macs"
+    app.selectbox(key="explore_sort").set_value("order").run()
+    assert "sort" not in app.query_params
+    assert app.dataframe[0].value["index"].is_monotonic_increasing
+
+
+def test_an_order_that_is_none_is_the_executions():
+    app = opened(variant="vgg16", sort="colour")
+    assert app.selectbox(key="explore_sort").value == "order"
+    assert "sort" not in app.query_params
+
+
+def test_a_chosen_row_leads_to_its_filters_and_its_units():
+    app = opened(variant="resnet18", find="layer2.0.conv1")
+    assert "layer=layer2.0.conv1" not in str(links_of(app))
+    app.session_state["explore_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    assert not app.exception
+    found = links_of(app)
+    assert found["filters"] == found["deconvnet"] == "variant=resnet18&layer=layer2.0.conv1"
+
+
+def test_published_accuracy_is_marked_as_published():
+    app = opened(variant="resnet50")
+    said = " ".join(caption.value for caption in app.caption)
+    assert "76.1 % top-1 and 92.9 % top-5" in said  # torchvision's table
+    assert "not measured here" in said
+    assert links_of(app)["filters"] == "model=resnet50%40imagenet"
+    app = opened(variant="resnet20_cifar")
+    assert "top-1" not in " ".join(caption.value for caption in app.caption)
+    assert "filters" not in links_of(app)
+
+
+def test_a_link_to_another_view_is_followed():
+    app = opened(variant="resnet18", view="cost")
+    app.query_params["view"] = "two"
+    app.run()
+    assert app.segmented_control(key="explore_view").value == "two"

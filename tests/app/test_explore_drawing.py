@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz.settings import ROOT
 from cnnviz.ui.explore_drawing import describe, operator_words
-from cnnviz.ui.source_places import find
+from cnnviz.ui.source_places import classes, find
 from tests.anatomy.test_graph import graph_of
 
 PAGE = str(ROOT / "pages" / "explore.py")
@@ -107,12 +107,13 @@ def test_a_caption_has_shape_and_cost():
 
 
 def test_the_place_in_the_code_is_where_the_module_is_built_and_called():
-    place = find("resnet50", (), "layer1.0.conv2", "conv2d")
+    resnet = classes("resnet50", ())
+    place = find(resnet, "layer1.0.conv2", "conv2d")
     assert place.cls == "nn.Conv2d"
     assert (place.owner, place.place) == ("Bottleneck", "torchvision/models/resnet.py")
     assert [text for _, text in place.mentions][-1] == "out = self.conv2(out)"
-    assert find("resnet50", (), "layer9", "conv2d") is None
-    cat = find("googlenet", (), "inception3a", "cat")
+    assert find(resnet, "layer9", "conv2d") is None
+    cat = find(classes("googlenet", ()), "inception3a", "cat")
     assert any("torch.cat(" in text for _, text in cat.mentions)
 
 
@@ -132,3 +133,12 @@ def test_what_stands_open_is_in_the_url():
     assert 'data-node="inception3a.branch3"' not in svg
     assert app.query_params["open"] == "inception4c"
     assert "level" not in app.query_params
+
+
+def test_a_chosen_node_leads_to_its_filters_and_its_units():
+    app = opened("googlenet", layer="inception3a.branch3")
+    found = {link.proto.page: link.proto.query_string for link in app.get("page_link")}
+    last = "inception3a.branch3.1.relu"  # what the group hands on
+    assert found["filters"] == found["deconvnet"] == f"variant=googlenet&layer={last}"
+    app = opened("googlenet", layer="fc")
+    assert not [link for link in app.get("page_link") if "layer=" in link.proto.query_string]

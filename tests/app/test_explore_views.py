@@ -1,14 +1,21 @@
 """The views of Explore that measure, each opened by a link."""
 
-import pytest
-from streamlit.testing.v1 import AppTest
+from pathlib import Path
 
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torchvision.models import get_weight
+
+from cnnviz import architectures
 from cnnviz.anatomy import Opinion
 from cnnviz.anatomy.roofline import Peaks
 from cnnviz.settings import ROOT
+from cnnviz.subjects import Subject
 from cnnviz.ui import caches
 from cnnviz.ui.explore_opinion import verdict
 
+WEIGHTS = "ResNet18_Weights.IMAGENET1K_V1"
 PAGE = str(ROOT / "pages" / "explore.py")
 
 
@@ -167,3 +174,35 @@ def test_a_width_of_channels_and_a_width_of_the_input():
     assert not app.warning
     assert app.number_input(key="explore_vgg11_bn_cifar_width").value == 0.5
     assert app.number_input(key="explore_vgg11_bn_cifar_input_width").value == 64
+
+
+def test_published_weights_are_offered_and_fetched_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # nothing is here yet
+    app = opened(variant="resnet18", view="field", weights="resnet18@imagenet")
+    assert app.selectbox(key="explore_weights_resnet18").options == [
+        "random",
+        "ImageNet (45 MB to download)",
+    ]
+    assert "not on this machine yet" in app.info[0].value
+    assert app.button[0].label == "Download them"
+    assert not headings(app)
+
+
+def test_published_weights_that_are_here_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(0)
+    state = architectures.build("resnet18").state_dict()
+    file = tmp_path / "hub" / "checkpoints" / Path(get_weight(WEIGHTS).url).name
+    file.parent.mkdir(parents=True)
+    torch.save(state, file)
+    monkeypatch.setattr(Subject, "key", property(lambda subject: "a test's"))
+    app = opened(
+        variant="resnet18", view="field", weights="resnet18@imagenet", layer="layer1.0.conv1"
+    )
+    assert "The weights are trained, on ImageNet by torchvision" in text_of(app)
+    assert app.query_params["weights"] == "resnet18@imagenet"
+
+
+def test_another_input_has_no_published_weights():
+    app = opened(variant="resnet18", view="field", input="3x64x64")
+    assert [box.key for box in app.selectbox if "weights" in box.key] == []

@@ -8,6 +8,7 @@ import torchvision
 
 from cnnviz import build, registry
 from cnnviz.architectures import list_variants
+from cnnviz.architectures.published import published
 from cnnviz.errors import CnnvizError
 
 PUBLISHED = [variant.name for variant in list_variants() if variant.weights]
@@ -123,3 +124,12 @@ def test_a_file_of_another_network_is_refused(monkeypatch):
     )
     with pytest.raises(CnnvizError, match="does not fit resnet18: delete it"):
         build("resnet18", weights="imagenet")
+
+
+def test_what_torchvision_says_of_its_weights():
+    known = published(registry.get("resnet50"))
+    assert (known.weights, known.top1) == ("ResNet50_Weights.IMAGENET1K_V1", pytest.approx(0.7613))
+    assert known.top5 == pytest.approx(0.92862)
+    assert published(registry.get("lenet5")) is None
+    named = [published(v) for v in registry.list_variants() if v.weights]
+    assert all(0.5 < one.top1 < one.top5 < 1 and one.megabytes > 10 for one in named)

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import screenshot, serious_violations, settled
 
@@ -62,3 +62,39 @@ def test_the_drawing_can_be_read(visit: Callable[..., Page], server: str, width:
     )
     assert size >= 11
     screenshot(page, f"drawing-{width}-{'dark' if dark else 'light'}")
+
+
+def test_fingers_move_and_zoom_the_drawing(browser: Browser, server: str):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(f"{server}/explore?variant=googlenet&view=drawing&level=operators")
+    settled(page)
+    view = page.locator(".view")
+    view.scroll_into_view_if_needed()
+    frame = view.bounding_box()
+    assert frame["height"] < 0.7 * 900  # the page around it can still be moved
+    x, y = frame["x"] + 200, frame["y"] + 200
+    fingers = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        touched = [{"x": left, "y": top} for left, top in points]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+
+    before = view.evaluate("view => view.scrollLeft")
+    touch("touchStart", (x, y))
+    for step in range(1, 9):
+        touch("touchMove", (x - 12 * step, y))
+    touch("touchEnd")
+    page.wait_for_timeout(500)  # it rolls out
+    assert view.evaluate("view => view.scrollLeft") > before + 40
+
+    svg = page.locator(".view svg")
+    width = svg.bounding_box()["width"]
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    for step in range(1, 9):
+        touch("touchMove", (x - 30 - 5 * step, y), (x + 30 + 5 * step, y))
+    touch("touchEnd")
+    assert svg.bounding_box()["width"] > 1.5 * width
+    context.close()

@@ -1,4 +1,5 @@
 import pytest
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 SCRIPT = """
@@ -60,3 +61,53 @@ def test_back_from_another_page_a_link_counts_again(app):
     app.session_state["elsewhere"] = False
     app.query_params["pick"] = "b"
     assert shown(app.run()) == ("b", "b")
+
+
+PAGE = """
+import streamlit as st
+from cnnviz.ui import url
+
+with url.collected():
+    for key in ("one", "two", "three"):
+        url.keep_choice(key, ("a", "b"), "a")
+        st.selectbox(key, ("a", "b"), key=key)
+    url.write("note", "x")
+    url.write("note", "")
+    st.write(f"{url.read('one')} {url.read('note')}")
+    if st.session_state.get("stop"):
+        url.stop()
+"""
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The messages that would each become an entry of the browser's history."""
+    messages = []
+    send = QueryParams._send_query_param_msg
+    monkeypatch.setattr(
+        QueryParams,
+        "_send_query_param_msg",
+        lambda self: (messages.append(dict(self._query_params)), send(self)),
+    )
+    return messages
+
+
+def test_what_a_page_writes_is_one_entry_of_the_history(sent):
+    app = AppTest.from_string(PAGE, default_timeout=30)
+    app.query_params["kept"] = "x"
+    app.query_params["note"] = "old"
+    app.run()
+    assert shown(app)[0] == "a None"
+    expected = {"kept": ["x"], "one": ["a"], "two": ["a"], "three": ["a"]}
+    assert sent == [expected]
+    app.run()  # nothing has changed
+    assert sent == [expected]
+    app.selectbox(key="two").set_value("b").run()
+    assert sent == [expected, expected | {"two": ["b"]}]
+
+
+def test_a_page_that_stops_has_written_what_it_knew(sent):
+    app = AppTest.from_string(PAGE, default_timeout=30)
+    app.session_state["stop"] = True
+    app.run()
+    assert sent == [{"one": ["a"], "two": ["a"], "three": ["a"]}]
