@@ -1,6 +1,7 @@
-"""Reconstructions a second: `cnnviz.project` against Captum and against autograd one by one.
+"""Reconstructions a second against Captum and autograd one by one, and the cost of a scan.
 
     python -m benchmarks.sight [--units 32] [--repeats 3] [--threads 1] [NETWORK …]
+    python -m benchmarks.sight --scan [--images 10000] [--threads 1] [MODEL …]
 
 Each network has random weights and sees one 3 × 32 × 32 image; every way brings the strongest
 activation of each of the first units of a layer back to the pixels by the deconvnet rule:
@@ -16,7 +17,15 @@ activation of each of the first units of a layer back to the pixels by the decon
 
 Captum's answers differ where a ReLU's input also goes around the ReLU; only times are compared.
 
-Rates are those of the median time of the repeats, after one call that is not measured.
+Rates are those of the median time of the repeats, after one call that is not measured; the ways
+take turns.
+
+`--scan` looks for the nine strongest activations of every unit of all activation layers of trained
+models over the CIFAR-10 test images (`cnnviz.top_activations`), against a plain forward pass of the
+same normalised batches. The two take turns batch by batch, so that what else the machine does
+falls on both.
+
+All times are CPU time, which leaves out what a busy machine gives to others.
 """
 
 import argparse
@@ -25,7 +34,7 @@ import platform
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import captum
 import torch
@@ -33,12 +42,16 @@ from captum.attr import Deconvolution, NeuronDeconvolution
 from torch import nn
 
 import cnnviz
+from cnnviz.sight.batches import Batches
+from cnnviz.subjects import find_subject
+from cnnviz.training.data import load
 
 LAYERS = {
-    "vgg16_cifar": ("features.3", "features.13", "features.20"),
-    "resnet18_cifar": ("relu", "layer1", "layer3"),
-    "mobilenet_v1_cifar": ("stem", "blocks.2", "blocks.8"),
+    "vgg16_cifar": ("features.3", "features.15", "features.29"),
+    "resnet18_cifar": ("relu", "layer2", "layer4"),
+    "mobilenet_v1_cifar": ("stem", "blocks.5", "blocks.12"),
 }
+SCANNED = ("lenet5_cifar", "resnet20_cifar")
 
 
 def cut(network: nn.Module, path: str) -> nn.Sequential:
@@ -87,15 +100,17 @@ def with_captum_cut(body: nn.Module, image: torch.Tensor, targets: list[tuple[in
         deconvolution.attribute(image, target=target)
 
 
-def seconds(function: Callable[[], object], repeats: int) -> float:
-    """Median time of a call after one that is not measured."""
-    function()
-    times = []
+def seconds(ways: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Median CPU time of each way, in turns, after one call that is not measured."""
+    for way in ways:
+        way()
+    times: list[list[float]] = [[] for _ in ways]
     for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for way, taken in zip(ways, times, strict=True):
+            start = time.process_time()
+            way()
+            taken.append(time.process_time() - start)
+    return [statistics.median(taken) for taken in times]
 
 
 def rates(name: str, layer: str, units: int, repeats: int) -> list[float]:
@@ -117,13 +132,82 @@ def rates(name: str, layer: str, units: int, repeats: int) -> list[float]:
         lambda: with_captum(network, layer, image.clone().requires_grad_(), targets),
         lambda: with_captum_cut(body, image.clone().requires_grad_(), targets),
     )
-    return [units / seconds(way, repeats) for way in ways]
+    return [units / taken for taken in seconds(ways, repeats)]
+
+
+def scan_cost(name: str, count: int) -> tuple[int, float, float]:
+    """Layers scanned, and CPU seconds of the scan and of plain forward passes."""
+    subject = find_subject(name)
+    network = subject.load()
+    layers = [
+        row.path
+        for row in cnnviz.trace(network, subject.input_size).layers
+        if row.kind == "activation"
+    ]
+    images = load("cifar10").for_channels(subject.input_size[0]).test_images[:count]
+    batches = Batches.of(images, subject.mean, subject.std, None, network)
+    pieces = iter(batches)
+    spent = {"scan": 0.0, "plain": 0.0}
+    since = time.process_time()
+
+    def after_a_batch(_done: int, _all: int) -> None:
+        nonlocal since
+        spent["scan"] += time.process_time() - since
+        start = time.process_time()
+        network(next(pieces)[1])
+        since = time.process_time()
+        spent["plain"] += since - start
+
+    with torch.no_grad():
+        network(batches.prepare(images[:128]))
+        since = time.process_time()
+        cnnviz.top_activations(
+            network, images, layers, mean=subject.mean, std=subject.std, progress=after_a_batch
+        )
+        spent["scan"] += time.process_time() - since
+    return len(layers), spent["scan"], spent["plain"]
+
+
+def print_scans(names: Sequence[str], count: int, repeats: int) -> None:
+    """Print a markdown table with one row for each model."""
+    print("| model | activation layers | scan (CPU s) | forward (CPU s) | scan / forward |")
+    print("|---|--:|--:|--:|--:|")
+    for name in names:
+        runs = [scan_cost(name, count) for _ in range(repeats)]
+        layers, scan, plain = sorted(runs, key=lambda run: run[1] / run[2])[len(runs) // 2]
+        print(
+            f"| {name} | {layers} | {scan:.2f} | {plain:.2f} | {scan / plain:.2f} × |", flush=True
+        )
+
+
+def print_rates(names: Sequence[str], units: int, repeats: int) -> None:
+    """Print a markdown table with one row for each layer."""
+    print(
+        "| network | layer | cnnviz | one by one | Captum | Captum, cut | cnnviz / one by one | "
+        "cnnviz / Captum |"
+    )
+    print("|---|---|--:|--:|--:|--:|--:|--:|")
+    ratios = []
+    for name in names:
+        for layer in LAYERS[name]:
+            own, *others = rates(name, layer, units, repeats)
+            ratios.append([own / other for other in others])
+            cells = " | ".join(f"{rate:.0f}" for rate in (own, *others))
+            each = " | ".join(f"{ratio:.1f} ×" for ratio in ratios[-1][:2])
+            print(f"| {name} | {layer} | {cells} | {each} |", flush=True)
+    means = [statistics.geometric_mean(column) for column in zip(*ratios, strict=True)]
+    print(
+        f"\ncnnviz, geometric means: {means[0]:.1f} × one by one, {means[1]:.1f} × Captum, "
+        f"{means[2]:.1f} × Captum on the cut network"
+    )
 
 
 def main() -> None:
-    """Print a markdown table with one row for each layer."""
+    """Print a table of reconstructions or of scans."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", default=tuple(LAYERS))
+    parser.add_argument("networks", nargs="*", metavar="NETWORK")
+    parser.add_argument("--scan", action="store_true", help="measure scans of a data set")
+    parser.add_argument("--images", type=int, default=10_000, help="of a scan")
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of torch's operators")
@@ -132,23 +216,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     print(
         f"torch {torch.__version__}, captum {captum.__version__}, {platform.machine()}, "
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {arguments.units} units, "
-        f"median of {arguments.repeats}\n"
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, median of "
+        f"{arguments.repeats}\n"
     )
-    print("| network | layer | cnnviz | one by one | Captum | Captum, cut | cnnviz / Captum, cut |")
-    print("|---|---|--:|--:|--:|--:|--:|")
-    ratios = []
-    for name in arguments.networks:
-        for layer in LAYERS[name]:
-            own, *others = rates(name, layer, arguments.units, arguments.repeats)
-            ratios.append([own / other for other in others])
-            cells = " | ".join(f"{rate:.0f}" for rate in (own, *others))
-            print(f"| {name} | {layer} | {cells} | {ratios[-1][-1]:.1f} × |", flush=True)
-    means = [statistics.geometric_mean(column) for column in zip(*ratios, strict=True)]
-    print(
-        f"\ncnnviz, geometric means: {means[0]:.1f} × one by one, {means[1]:.1f} × Captum, "
-        f"{means[2]:.1f} × Captum on the cut network"
-    )
+    if arguments.scan:
+        print_scans(arguments.networks or SCANNED, arguments.images, arguments.repeats)
+    else:
+        print_rates(arguments.networks or tuple(LAYERS), arguments.units, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
-from cnnviz.training.augment import normalise, resize
+from cnnviz.training.augment import fit, normalise
 from cnnviz.training.checkpoints import Card, Checkpoint, read_checkpoint, scan_checkpoints
 from cnnviz.training.files import inside
 
@@ -190,6 +190,10 @@ class InputForm(Protocol):
         """Channels, height, width."""
 
     @property
+    def resize(self) -> int:
+        """The side an image has before the middle is cut out of it; 0: nothing is cut."""
+
+    @property
     def mean(self) -> tuple[float, ...]:
         """Per channel, of images scaled to 0..1."""
 
@@ -216,9 +220,9 @@ def prepare(photo: Photo, form: InputForm) -> Prepared:
     pixels, notes = _as_dataset(photo, form)
     planes = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
     size = (form.input_size[1], form.input_size[2])
-    seen = resize(planes.float(), size).round().clamp(0, 255).to(torch.uint8)
+    seen = fit(planes.float(), size, form.resize).round().clamp(0, 255).to(torch.uint8)
     return Prepared(
-        inputs=resize(normalise(planes, form.mean, form.std), size),
+        inputs=fit(normalise(planes, form.mean, form.std), size, form.resize),
         seen=seen[0].permute(1, 2, 0).numpy(),
         notes=tuple(notes),
     )

@@ -18,7 +18,9 @@ from cnnviz.errors import CnnvizError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser(train="train" in given).parse_args(given)
+    # Those that take the settings of a recipe have to load what knows them.
+    recipe = not {"train", "queue", "plan", "clone"}.isdisjoint(given)
+    options = make_parser(train=recipe).parse_args(given)
     try:
         status: int | None = options.command(options)
         sys.stdout.flush()  # here, where a reader that has gone away is caught

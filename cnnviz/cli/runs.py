@@ -8,50 +8,97 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.cli.dry_run import dry_run
 from cnnviz.cli.errors import checked
 from cnnviz.cli.inputs import given_knobs
 from cnnviz.cli.output import print_json, print_record, print_rows
 from cnnviz.errors import CnnvizError
+from cnnviz.settings import is_one_of_several
 
 if TYPE_CHECKING:
     from cnnviz.runs import Run
 
 
 def train_command(options: argparse.Namespace) -> int:
-    """Make a run and train it, here or in a process of its own."""
+    """Make a run and train it, here, in a process of its own or on a cluster."""
+    if (status := _accompanied(options)) is not None:
+        return status
     from cnnviz import runs
+    from cnnviz.runs.tensorboard import require_tensorboard
     from cnnviz.training.loop import pick_device
     from cnnviz.training.recipe import default_recipe, settings
 
     fields = {item.name: getattr(options, item.name) for item in settings()}
     knobs = checked(lambda: given_knobs(options))
     recipe = checked(
-        lambda: default_recipe(options.name, options.dataset, knobs=knobs or None, **fields)
+        lambda: default_recipe(
+            options.name, options.dataset, options.recipe, knobs=knobs or None, **fields
+        )
     )
-    checked(lambda: pick_device(options.device))
-    run = runs.create_run(recipe)
-    return _train(run, options, runs.enqueue)
+    launch = checked(lambda: launching(options))
+    if options.launcher == "local":
+        checked(lambda: pick_device(options.device))
+    if options.dry_run:
+        return dry_run(recipe, options)
+    if recipe.tensorboard:
+        require_tensorboard()
+    return _train(runs.create_run(recipe), options, launch)
+
+
+def launching(options: argparse.Namespace) -> Callable[[Run, str], None]:
+    """How a run is put into a queue: this machine's, or with `--launcher ray` a cluster's."""
+    from cnnviz.runs import enqueue
+
+    if options.launcher == "local":
+        if options.ray_address:
+            raise CnnvizError("--ray-address goes with --launcher ray.")
+        return enqueue
+    from cnnviz.runs.cluster import check_cluster
+
+    address = check_cluster(options.ray_address)
+    return lambda run, device: enqueue(run, device, options.launcher, address)
+
+
+def _accompanied(options: argparse.Namespace) -> int | None:
+    """Under `torchrun`, train along as one of the processes beside the first; else None."""
+    if not is_one_of_several():
+        return None
+    if options.detach:
+        raise CnnvizError("torchrun trains here and cannot --detach: leave one of them out.")
+    if os.environ["RANK"] == "0":
+        return None
+    from cnnviz.runs.worker import accompany
+    from cnnviz.training.distributed import joined
+
+    with joined() as world:
+        return 0 if accompany(world) == "done" else 143
 
 
 def _train(run: Run, options: argparse.Namespace, detach: Callable[[Run, str], None]) -> int:
     """Train `run`, here or in a process of its own; print its folder, as JSON how it ended."""
-    if options.detach:
+    apart = options.detach or getattr(options, "launcher", "local") != "local"
+    if apart:
         detach(run, options.device)
     if not options.json:
         print(run.path, flush=True)
-    status = 0 if options.detach else _execute(run, options.device)
+    job = getattr(options, "job", "")
+    status = 0 if apart else _execute(run, options.device, job)
     if options.json:
         accuracy = run.status.accuracy
         print_json({"id": run.id, "path": str(run.path), "state": run.state, "accuracy": accuracy})
     return status
 
 
-def _execute(run: Run, device: str) -> int:
+def _execute(run: Run, device: str, job: str) -> int:
     """Train in this process under a progress bar; 143 if it was told to stop."""
     from tqdm import tqdm
 
+    from cnnviz.runs.queue import take_here
     from cnnviz.runs.worker import execute
+    from cnnviz.training.distributed import joined
 
+    for other in take_here(run, device, job):
+        print(f"cnnviz: {other.id} trains on this device too: both take longer.", file=sys.stderr)
     steps_before = run.status.step
     with tqdm(
         unit="step", initial=steps_before, dynamic_ncols=True, desc=run.recipe.variant, disable=None
@@ -72,7 +119,8 @@ def _execute(run: Run, device: str) -> int:
                 bar.set_postfix_str(f"{record['images_per_second']:.0f} images/s")
             bar.update(record["step"] - bar.n)
 
-        state = execute(run, device, listen)
+        with joined() as world:
+            state = execute(run, device, listen, world)
     if state == "done":
         print(f"{run.status.accuracy:.2%} on the test images; kept in {run.path}", file=sys.stderr)
         return 0
@@ -81,41 +129,115 @@ def _execute(run: Run, device: str) -> int:
 
 
 def runs_list(options: argparse.Namespace) -> None:
-    """Print every run, newest first."""
-    from cnnviz.runs import survey_runs
+    """Print every run, newest first, and how many wait."""
+    from cnnviz import runs
 
-    found, problems = survey_runs()
+    found, problems = runs.survey_runs(heads_only=True)
     for problem in problems.values():
         print(f"cnnviz: {problem}", file=sys.stderr)
-    columns = ["id", "state", "epoch", "epochs", "loss", "val_accuracy", "accuracy", "eta"]
-    print_rows([run.summary() for run in found], columns, options)
+    _ask_clusters(found)
+    runs.start_next()  # after a restart of the machine nobody else would
+    columns = ["id", "state", "position", "epoch", "epochs", "loss", "val_accuracy", "accuracy"]
+    rows = runs.rows(found)
+    noted = [name for name in ("eta", "request", "note") if any(row[name] for row in rows)]
+    print_rows(rows, [*columns, *noted], options)
+    if waiting := sum(row["position"] is not None for row in rows):
+        print(f"{waiting:,} in the queue", file=sys.stderr)
+
+
+def _ask_clusters(found: list[Run]) -> None:
+    """Where runs are on a cluster, bring their state up to date; say where it does not answer."""
+    if any(run.status.launcher == "ray" and run.is_active for run in found):
+        from cnnviz.runs.cluster import refresh
+
+        for problem in refresh(found):
+            print(f"cnnviz: {problem}", file=sys.stderr)
 
 
 def runs_show(options: argparse.Namespace) -> None:
     """Print one run."""
-    from cnnviz.runs import find_run
+    from cnnviz.runs import find_run, rows
 
     run = find_run(options.id)
-    record = {**run.summary(), "recipe": run.recipe.model_dump()}
+    recipe = run.recipe
+    _ask_clusters([run])
+    record = {**rows([run])[0], "recipe": recipe.model_dump()}
     if options.json:
         record["history"] = run.metrics().epochs
     print_record(record, options)
 
 
-def runs_stop(options: argparse.Namespace) -> None:
-    """Stop a run and wait until it has saved."""
-    from cnnviz.runs import find_run, stop_run
+def runs_log(options: argparse.Namespace) -> None:
+    """Print the end of what a run's trainer printed."""
+    from cnnviz.runs import find_run
 
     run = find_run(options.id)
-    stop_run(run, wait=True)
-    print_record({"id": run.id, "state": run.state}, options)
+    text = run.log_tail(options.characters)
+    if options.json:
+        print_json({"id": run.id, "log": text})
+    elif text:
+        print(text.rstrip("\n"))
+
+
+def each_run(options: argparse.Namespace, act: Callable[[Run], None]) -> int:
+    """Do `act` to every run that is named, by itself or by its request; print their states.
+
+    What cannot be done to one is said, and the others are gone on with; 1 if there was such.
+    """
+    from cnnviz.runs import find_run
+    from cnnviz.runs.requests import runs_of
+
+    named: dict[str, Run] = {}
+    for name in options.id:
+        members = runs_of(name)
+        named |= {run.id: run for run in members or [find_run(name)]}
+    if len(named) == 1:  # a single refusal is the command's own
+        (run,) = named.values()
+        act(run)
+        print_record({"id": run.id, "state": _state(run)}, options)
+        return 0
+    refused, done = 0, []
+    for run in named.values():
+        try:
+            act(run)
+            done.append({"id": run.id, "state": _state(run)})
+        except CnnvizError as error:
+            refused += 1
+            print(f"cnnviz: {error}", file=sys.stderr)
+    print_rows(done, ["id", "state"], options)
+    return 1 if refused else 0
+
+
+def _state(run: Run) -> str:
+    return run.state if run.path.is_dir() else "deleted"
+
+
+def runs_stop(options: argparse.Namespace) -> int:
+    """Stop runs and wait until they have saved."""
+    from cnnviz.runs import stop_run
+
+    return each_run(options, lambda run: stop_run(run, wait=True))
+
+
+def runs_pause(options: argparse.Namespace) -> int:
+    """Hold runs back, those that train after they have saved."""
+    from cnnviz.runs import pause_run
+
+    return each_run(options, lambda run: pause_run(run, wait=True))
 
 
 def runs_resume(options: argparse.Namespace) -> int:
-    """Go on with a run, here or in a process of its own."""
+    """Go on with a run, here or in a process of its own; with several, or a request, queue them."""
+    if (status := _accompanied(options)) is not None:
+        return status
     from cnnviz.runs import find_run, resume_run
+    from cnnviz.runs.requests import runs_of
 
-    run = find_run(options.id)
+    if len(options.id) > 1 or runs_of(options.id[0]):
+        return each_run(options, lambda run: resume_run(run, options.device))
+    run = find_run(options.id[0])
+    if options.job and (run.status.job, run.state) != (options.job, "queued"):
+        raise CnnvizError(f"The run {run.id} was taken back from this job: it is {run.state}.")
     # A detached trainer is this very command: it finds itself, or nobody yet, named in the status.
     others = run.is_active and run.status.pid not in (None, os.getpid())
     if run.state == "done" or others:
@@ -123,13 +245,11 @@ def runs_resume(options: argparse.Namespace) -> int:
     return _train(run, options, resume_run)
 
 
-def runs_delete(options: argparse.Namespace) -> None:
-    """Delete a run."""
-    from cnnviz.runs import delete_run, find_run
+def runs_delete(options: argparse.Namespace) -> int:
+    """Delete runs."""
+    from cnnviz.runs import delete_run
 
-    run = find_run(options.id)
-    delete_run(run)
-    print_record({"id": run.id, "state": "deleted"}, options)
+    return each_run(options, delete_run)
 
 
 def runs_publish(options: argparse.Namespace) -> None:

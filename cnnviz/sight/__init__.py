@@ -1,32 +1,55 @@
 """What a network sees: backward rules, projections to the pixels, filters, maps, top images."""
 
+from cnnviz.sight.activity import UnitActivations, unit_activations
+from cnnviz.sight.correspondence import Box, Correspondence, correspondence
+from cnnviz.sight.evolution import Evolution, Moment, evolution
 from cnnviz.sight.filters import Filters, convolutions, filters
 from cnnviz.sight.gradcam import grad_cam
-from cnnviz.sight.maps import feature_maps
+from cnnviz.sight.invariance import Invariance, invariance
+from cnnviz.sight.maps import Activity, feature_maps
 from cnnviz.sight.occlusion import Occlusion, occlude
-from cnnviz.sight.picture import contrast, signed_picture
+from cnnviz.sight.patches import patch_boxes, row_of
+from cnnviz.sight.picture import contrast, signed_colours, signed_picture, tiled
 from cnnviz.sight.projection import Projection, project
 from cnnviz.sight.rules import RULES, Rule, backward_rule
 from cnnviz.sight.sanity import SanityStep, sanity_check
 from cnnviz.sight.top import TopActivations, top_activations
+from cnnviz.sight.units import UnitFigures, unit_figures
 
 __all__ = [
     "RULES",
+    "Activity",
+    "Box",
+    "Correspondence",
+    "Evolution",
     "Filters",
+    "Invariance",
+    "Moment",
     "Occlusion",
     "Projection",
     "Rule",
     "SanityStep",
     "TopActivations",
+    "UnitActivations",
+    "UnitFigures",
     "backward_rule",
     "contrast",
     "convolutions",
+    "correspondence",
+    "evolution",
     "feature_maps",
     "filters",
     "grad_cam",
+    "invariance",
     "occlude",
+    "patch_boxes",
     "project",
+    "row_of",
     "sanity_check",
+    "signed_colours",
     "signed_picture",
+    "tiled",
     "top_activations",
+    "unit_activations",
+    "unit_figures",
 ]

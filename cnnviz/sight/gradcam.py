@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.errors import CnnvizError
+from cnnviz.sight.answers import check_targets
 from cnnviz.sight.passes import OUTPUT, Site, check_images, find_sites, frozen_twin, run_to
 
 
@@ -48,7 +49,7 @@ def grad_cam(
         maps, logits = found[site], found[OUTPUT].flatten(1)
         if maps.dim() != 4:
             raise CnnvizError(f"The layer {layer!r} has no positions: choose one before it.")
-        chosen = _check_targets(targets, logits)
+        chosen = check_targets(targets, logits)
         scores = logits.gather(1, chosen[:, None]).sum()
         (slopes,) = torch.autograd.grad(scores, maps, allow_unused=True)
     if slopes is None:
@@ -56,15 +57,3 @@ def grad_cam(
     weighted = (slopes.mean((2, 3), keepdim=True) * maps.detach()).sum(1, keepdim=True)
     heat = F.interpolate(weighted.relu(), batch.shape[2:], mode="bilinear", align_corners=False)
     return heat[:, 0].detach().cpu()
-
-
-def _check_targets(targets: int | list[int] | None, logits: Tensor) -> Tensor:
-    if targets is None:
-        return logits.argmax(1)
-    listed = [targets] * len(logits) if isinstance(targets, int) else list(targets)
-    if len(listed) != len(logits) or not all(0 <= t < logits.shape[1] for t in listed):
-        raise CnnvizError(
-            f"Targets are one class from 0 to {logits.shape[1] - 1}, or one for each of the "
-            f"{len(logits)} images, not {targets!r}."
-        )
-    return torch.tensor(listed, device=logits.device)

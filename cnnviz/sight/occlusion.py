@@ -1,21 +1,20 @@
 """Occlusion: what a network says while a grey square hides one part of an image after another.
 
-Zeiler & Fergus 2013, section 4.2 and figure 6: if the class depends on the object rather than on
-its surroundings, its probability falls where the square hides the object.
+Zeiler & Fergus 2013 (arXiv 1311.2901v3), section 4.2 and figure 7: if the class depends on the
+object rather than on its surroundings, its probability falls where the square hides the object.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from cnnviz.errors import CnnvizError
-from cnnviz.sight.passes import OUTPUT, Site, check_images, find_sites, frozen_twin, run_to
-
-#: Occluded images of one forward pass.
-BATCH_SIZE = 64
+from cnnviz.sight.answers import answers, check_targets, rows_of
+from cnnviz.sight.passes import check_images, find_sites, frozen_twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +51,7 @@ def occlude(
     size: int = 8,
     stride: int = 2,
     fill: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Occlusion:
     """Slide a square over `image` and record the layer, the class and the answer.
 
@@ -63,6 +63,7 @@ def occlude(
         size: side of the square in pixels.
         stride: pixels from one place to the next; the last one touches the border in any case.
         fill: what the square is filled with, in normalised units: 0 is the data set's mean.
+        progress: called with the number of places done and of all, after each batch.
 
     Raises:
         CnnvizError: as `project` does, and if the square does not fit or there is no such class.
@@ -79,21 +80,20 @@ def occlude(
     rows, columns = _starts(height, size, stride), _starts(width, size, stride)
     with torch.no_grad():
         (site,) = find_sites(twin, [layer], whole)
-        maps, logits = _look(twin, site, whole)
-        unit = int(maps.flatten(2).amax(2)[0].argmax())
-        chosen = int(logits[0].argmax()) if target is None else target
-        if not 0 <= chosen < logits.shape[1]:
-            raise CnnvizError(
-                f"There is no class {chosen}: choose from 0 to {logits.shape[1] - 1}."
-            )
+        found, logits = answers(twin, [site], whole)
+        unit = int(found[layer].flatten(2).amax(2)[0].argmax())
+        chosen = int(check_targets(target, logits))
         places = [(row, column) for row in rows for column in columns]
         activity, probability, best = [], [], []
-        for start in range(0, len(places), BATCH_SIZE):
-            hidden = _hide(whole, places[start : start + BATCH_SIZE], size, fill)
-            maps, logits = _look(twin, site, hidden)
-            activity.append(maps[:, unit].flatten(1).sum(1))
+        together = rows_of(whole)
+        for start in range(0, len(places), together):
+            hidden = _hide(whole, places[start : start + together], size, fill)
+            found, logits = answers(twin, [site], hidden)
+            activity.append(found[layer][:, unit].flatten(1).sum(1))
             probability.append(logits.softmax(1)[:, chosen])
             best.append(logits.argmax(1))
+            if progress is not None:
+                progress(min(start + together, len(places)), len(places))
 
     def grid(parts: list[Tensor]) -> Tensor:
         return torch.cat(parts).reshape(len(rows), len(columns)).cpu()
@@ -114,14 +114,3 @@ def _hide(image: Tensor, places: list[tuple[int, int]], size: int, fill: float) 
     for number, (row, column) in enumerate(places):
         hidden[number, :, row : row + size, column : column + size] = fill
     return hidden
-
-
-def _look(twin: nn.Module, site: Site, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the layer's maps and the logits (N, classes)."""
-    found: dict[Site, Tensor] = {}
-
-    def keep(place: Site, output: Tensor) -> None:
-        found[place] = output.clone()
-
-    run_to(twin, [site, OUTPUT], images.clone(), keep)
-    return found[site], found[OUTPUT].flatten(1)

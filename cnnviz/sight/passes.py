@@ -6,6 +6,7 @@ there are nobody else's, so any number of threads may look into one network at a
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 from collections import OrderedDict
@@ -61,6 +62,9 @@ def frozen_twin(model: nn.Module) -> nn.Module:
         )
     memo: dict[int, Any] = {}
     for module in list(model.modules()):
+        for value in list(vars(module).values()):  # a dozen to a module, slow to copy one by one
+            if type(value) is OrderedDict and not value:
+                memo[id(value)] = OrderedDict()
         for name in _HOOKS:
             hooks = getattr(module, name, None)
             if hooks is not None:
@@ -128,12 +132,16 @@ def run_to(
     sites: Sequence[Site],
     images: Tensor,
     receive: Receive,
-) -> None:
+    by_hooks: bool = False,
+) -> bool:
     """Pass `images` (N, C, H, W) forward and call `receive(site, output)` at each site.
 
     The output is (N, units, …), whatever layout the network uses, and is the network's own tensor:
     a later operator may overwrite it, so copy what is to be kept. The pass goes on with what
     `receive` returns, if it returns a tensor, and ends at the last site.
+
+    Returns whether hooks alone can make the next pass, which `by_hooks` then asks for: all sites
+    are modules and their outputs need no other layout, so that no operator need be watched.
 
     Raises:
         CnnvizError: if the images do not fit, or a layer is not reached or gives no feature maps.
@@ -146,10 +154,10 @@ def run_to(
         if site.index is None
     ]
     try:
-        with explained(twin, images), watch:
+        with explained(twin, images), contextlib.nullcontext() if by_hooks else watch:
             twin(images)
     except _AllReceivedError:
-        return
+        return watch.hooks_suffice
     except _ReceiverError as error:
         raise error.cause from None
     finally:
@@ -185,6 +193,7 @@ class _Watch(OperatorRecorder):
     ) -> None:
         super().__init__(model)
         self.waiting = set(sites)
+        self.hooks_suffice = all(site.index is None for site in sites)
         self._by_index = {site.index: site for site in sites if site.index is not None}
         self._receive = receive
 
@@ -204,6 +213,7 @@ class _Watch(OperatorRecorder):
             return output  # a further call of a reused module
         with torch._C.DisableTorchFunction():
             maps = _units_second(site, output)
+            self.hooks_suffice &= maps is next(tensors_in(output))
             try:
                 instead = self._receive(site, maps)
             except Exception as error:

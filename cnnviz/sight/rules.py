@@ -9,11 +9,13 @@ Three rules differ in what a ReLU does to the signal g that comes back to it, x 
 All other operators keep their exact adjoints, which autograd has: a convolution is transposed with
 its stride, padding and groups, a max-pool sends the signal through its switches (overlapping
 windows add), a concatenation is sliced, a shortcut summed. Under the last two rules three
-operators depart from their derivatives:
+kinds of operators depart from their derivatives:
 
-- local response normalisation passes the signal on unchanged, as Zeiler & Fergus did;
-- extension: layer normalisation is treated as batch normalisation is in evaluation mode, with the
-  statistics of each position held fixed, so that the signal is multiplied by γ/σ;
+- local response normalisation passes the signal on unchanged, as Zeiler & Fergus did; its true
+  gradient is an option;
+- extension: layer, group, instance and root-mean-square normalisation are treated as batch
+  normalisation is in evaluation mode, with the statistics that they take from the image held fixed,
+  so that the signal is multiplied by γ/σ;
 - extension: activations that are rectifiers in spirit (GELU, SiLU, ReLU6, sigmoid, …) get the
   ReLU's rule, with "output > 0" for "x > 0"; tanh passes the signal on unchanged.
 """
@@ -41,6 +43,11 @@ Rule = Literal["deconvnet", "guided", "gradient"]
 #: The backward rules by name, the paper's first.
 RULES: tuple[Rule, ...] = get_args(Rule)
 
+LRN = Literal["identity", "gradient"]
+
+#: What the backward pass of local response normalisation can be, the paper's first.
+LRNS: tuple[LRN, ...] = get_args(LRN)
+
 # Operators that rectify whatever their arguments are; the in-place form of each ends in _.
 _RECTIFIERS = {
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus"),
@@ -49,7 +56,7 @@ _RECTIFIERS = {
 _CALL_CODE = nn.Module._call_impl.__code__
 
 
-def backward_rule(rule: Rule) -> AbstractContextManager[Any]:
+def backward_rule(rule: Rule, lrn: LRN = "identity") -> AbstractContextManager[Any]:
     """Use `rule` in the backward pass of every network that runs forward inside the context.
 
     The forward pass gives bit-identical outputs, and no network is changed: the rule holds for the
@@ -59,14 +66,18 @@ def backward_rule(rule: Rule) -> AbstractContextManager[Any]:
 
     Args:
         rule: "deconvnet", "guided" or "gradient" (see the module for what they mean).
+        lrn: what local response normalisation does to the signal under the first two: "identity",
+            as Zeiler & Fergus did, or its true "gradient".
 
     Raises:
-        CnnvizError: if there is no such rule.
+        CnnvizError: if there is no such rule or choice for `lrn`.
 
     """
     if rule not in RULES:
         raise CnnvizError(f"There is no backward rule {rule!r}: choose {_one_of(RULES)}.")
-    return contextlib.nullcontext() if rule == "gradient" else _RuleMode(rule)
+    if lrn not in LRNS:
+        raise CnnvizError(f"Response normalisation has no rule {lrn!r}: choose {_one_of(LRNS)}.")
+    return contextlib.nullcontext() if rule == "gradient" else _RuleMode(rule, lrn)
 
 
 def _one_of(names: Sequence[str]) -> str:
@@ -76,9 +87,9 @@ def _one_of(names: Sequence[str]) -> str:
 class _RuleMode(TorchFunctionMode):
     """Replaces activations and normalisations by functions with the wanted backward pass."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, lrn: LRN) -> None:
         super().__init__()
-        self._rule = rule
+        self._rule, self._lrn = rule, lrn
 
     def __torch_function__(
         self,
@@ -102,11 +113,13 @@ class _RuleMode(TorchFunctionMode):
         def call(tensor: Tensor) -> Any:  # noqa: ANN401
             return func(tensor, *rest, **kwargs)
 
-        if op == "layer_norm":
-            return _FrozenLayerNorm.apply(x, *_layer_norm_arguments(*rest, **kwargs))
+        if op in _FROZEN:
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                factors = _FROZEN[op](x, *rest, **kwargs)
+            return call(x) if factors is None else _FrozenNorm.apply(x, call, *factors)
         in_place = name.endswith("_") or bool(kwargs.get("inplace"))
-        passes = op in ("tanh", "local_response_norm")
-        if passes or (op == "mul" and _normalises_responses(rest)):
+        normalises = op == "local_response_norm" or (op == "mul" and _normalises_responses(rest))
+        if op == "tanh" or (normalises and self._lrn == "identity"):
             return _PassThrough.apply(x, call, in_place)
         if op in _RECTIFIERS or _clips_at_zero(op, rest, kwargs):
             return _Rectifier.apply(x, call, in_place, self._rule == "guided")
@@ -115,7 +128,8 @@ class _RuleMode(TorchFunctionMode):
 
 _SWAPPED = _RECTIFIERS | {
     *("clamp", "clip", "clamp_min", "hardtanh", "threshold", "_threshold"),
-    *("tanh", "local_response_norm", "layer_norm", "mul"),
+    *("tanh", "local_response_norm", "mul"),
+    *("layer_norm", "group_norm", "instance_norm", "rms_norm"),
 }
 
 
@@ -128,15 +142,78 @@ def _clips_at_zero(op: str, rest: Sequence[Any], kwargs: dict[str, Any]) -> bool
     return isinstance(low, int | float) and low == 0
 
 
-def _layer_norm_arguments(
+def _of_layer_norm(
+    x: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
     *_: Any,  # noqa: ANN401 - whether cuDNN may be used
     **__: Any,  # noqa: ANN401
-) -> tuple[Sequence[int], Tensor | None, Tensor | None, float]:
-    return normalized_shape, weight, bias, eps
+) -> tuple[Tensor, Tensor | None]:
+    """1/σ of each position, and γ."""
+    return torch.native_layer_norm(x, normalized_shape, weight, bias, eps)[2], weight
+
+
+def _of_group_norm(
+    x: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,  # noqa: ARG001 - as PyTorch has it
+    eps: float = 1e-5,
+    *_: Any,  # noqa: ANN401
+    **__: Any,  # noqa: ANN401
+) -> tuple[Tensor, Tensor | None]:
+    """1/σ of each image's groups, (N, C, 1, …), and γ."""
+    spatial = (1,) * (x.dim() - 2)
+    variance = x.reshape(len(x), num_groups, -1).var(2, correction=0)
+    each = (variance + eps).rsqrt().repeat_interleave(x.shape[1] // num_groups, dim=1)
+    return each.reshape(*x.shape[:2], *spatial), _channelwise(weight, spatial)
+
+
+def _of_instance_norm(
+    x: Tensor,
+    running_mean: Tensor | None = None,  # noqa: ARG001 - as PyTorch has it
+    running_var: Tensor | None = None,  # noqa: ARG001
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,  # noqa: ARG001
+    use_input_stats: bool = True,
+    momentum: float = 0.1,  # noqa: ARG001
+    eps: float = 1e-5,
+    *_: Any,  # noqa: ANN401
+    **__: Any,  # noqa: ANN401
+) -> tuple[Tensor, Tensor | None] | None:
+    """1/σ of each image's channels, and γ; None where running statistics make it linear."""
+    if not use_input_stats:
+        return None
+    over = tuple(range(2, x.dim()))
+    inverse = (x.var(over, correction=0, keepdim=True) + eps).rsqrt()
+    return inverse, _channelwise(weight, (1,) * len(over))
+
+
+def _of_rms_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """1 over the root mean square of each position, and γ."""
+    over = tuple(range(-len(normalized_shape), 0))
+    floor = torch.finfo(x.dtype).eps if eps is None else eps
+    return (x.square().mean(over, keepdim=True) + floor).rsqrt(), weight
+
+
+def _channelwise(weight: Tensor | None, spatial: tuple[int, ...]) -> Tensor | None:
+    return None if weight is None else weight.reshape(-1, *spatial)
+
+
+#: What the signal is multiplied by, for normalisations by the image's own statistics.
+_FROZEN: dict[str, Callable[..., tuple[Tensor, Tensor | None] | None]] = {
+    "layer_norm": _of_layer_norm,
+    "group_norm": _of_group_norm,
+    "instance_norm": _of_instance_norm,
+    "rms_norm": _of_rms_norm,
+}
 
 
 def _normalises_responses(rest: Sequence[Any]) -> bool:
@@ -206,21 +283,19 @@ class _PassThrough(torch.autograd.Function):
         return signal, None, None
 
 
-class _FrozenLayerNorm(torch.autograd.Function):
-    """Layer normalisation whose backward holds mean and deviation fixed."""
+class _FrozenNorm(torch.autograd.Function):
+    """`call(x)`, a normalisation, whose backward holds mean and deviation fixed."""
 
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401
         x: Tensor,
-        shape: Sequence[int],
+        call: Callable[[Tensor], Tensor],
+        inverse_deviation: Tensor,
         weight: Tensor | None,
-        bias: Tensor | None,
-        eps: float,
     ) -> Tensor:
-        output, _, inverse_deviation = torch.native_layer_norm(x, shape, weight, bias, eps)
         ctx.save_for_backward(inverse_deviation, weight)
-        return output
+        return call(x)
 
     @staticmethod
     @once_differentiable
@@ -230,4 +305,4 @@ class _FrozenLayerNorm(torch.autograd.Function):
             scaled = signal * inverse_deviation
             if weight is not None:
                 scaled = scaled * weight
-        return scaled.to(signal.dtype), None, None, None, None
+        return scaled.to(signal.dtype), None, None, None

@@ -15,18 +15,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnnviz.anatomy import trace
+from cnnviz.anatomy import Trace, trace
 from cnnviz.errors import CnnvizError
+from cnnviz.sight.patches import patch_boxes, row_of
 from cnnviz.sight.projection import Projection, project
 from cnnviz.sight.rules import Rule
+
+#: Times that a module's weights are drawn, at most, until the unit is active.
+DRAWS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class SanityStep:
     """A reconstruction after the weights of `randomised` and of all later modules are random.
 
-    `similarity` is the rank correlation, −1 to 1, of its absolute pixels with those of the first
-    step, for which `randomised` is None; it is 0 where nothing is left to compare.
+    `similarity` is the rank correlation, −1 to 1, of its pixels with those of the first step, for
+    which `randomised` is None, over the pixels that the position can see: all others are zero in
+    both. Signs count: by absolute values alone any two pictures that fade from the middle of a
+    field to its edge would be alike. It is 0 where nothing is left to compare.
     """
 
     randomised: str | None
@@ -45,8 +51,9 @@ def sanity_check(
     """Yield reconstructions of `unit` while the weights below it are randomised, layer by layer.
 
     The first step is the network as it is. The position stays that of its strongest activation.
-    Random weights are normal, with mean and deviation of the weights they replace. Works on a
-    copy of the network.
+    Random weights are normal, with mean and deviation of the weights they replace. A module whose
+    random weights leave the unit at zero there, with nothing to carry back, draws others, up to
+    `DRAWS` times. Works on a copy of the network.
 
     Args:
         model: a network in evaluation mode.
@@ -66,16 +73,30 @@ def sanity_check(
     yield SanityStep(None, first, 1.0)
     twin = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
-    for path in reversed(_modules_up_to(model, image, layer)):
-        for parameter in twin.get_submodule(path).parameters(recurse=False):
-            _randomise(parameter, generator)
-        now = project(twin, image, layer, unit, rule, first.positions)
-        yield SanityStep(path, now, _rank_correlation(first.pixels.abs(), now.pixels.abs()))
+    network = trace(model, tuple(image.shape[1:]))
+    box = patch_boxes(row_of(network, layer), network, first.positions[0, 0])
+    for path in reversed(_modules_up_to(network, layer)):
+        drawn = list(twin.get_submodule(path).parameters(recurse=False))
+        learnt = [parameter.detach().clone() for parameter in drawn]
+        for _ in range(DRAWS):
+            for parameter, before in zip(drawn, learnt, strict=True):
+                _randomise(parameter, before, generator)
+            now = project(twin, image, layer, unit, rule, first.positions)
+            if now.activations.any():
+                break
+        seen = (_cut(step.pixels, box) for step in (first, now))
+        yield SanityStep(path, now, _rank_correlation(*seen))
 
 
-def _modules_up_to(model: nn.Module, image: Tensor, layer: str) -> list[str]:
+def _cut(pixels: Tensor, box: Tensor) -> Tensor:
+    """The part of pixels (…, H, W) in a box (4,)."""
+    top, left, height, width = box.tolist()
+    return pixels[..., top : top + height, left : left + width]
+
+
+def _modules_up_to(network: Trace, layer: str) -> list[str]:
     """Modules with weights that run before the output of `layer`, in the order they run."""
-    rows = trace(model, tuple(image.shape[1:])).layers
+    rows = network.layers
     inside = [
         row.index
         for row in rows
@@ -85,9 +106,10 @@ def _modules_up_to(model: nn.Module, image: Tensor, layer: str) -> list[str]:
     return list(dict.fromkeys(row.module for row in rows[: end + 1] if row.params))
 
 
-def _randomise(parameter: Tensor, generator: torch.Generator) -> None:
+def _randomise(parameter: Tensor, learnt: Tensor, generator: torch.Generator) -> None:
+    """Draw `parameter` with the mean and the deviation of what was `learnt`."""
     with torch.no_grad():
-        deviation, mean = torch.std_mean(parameter.float(), correction=0)
+        deviation, mean = torch.std_mean(learnt.float(), correction=0)
         noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
         parameter.copy_(noise * deviation + mean)
 

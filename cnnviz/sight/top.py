@@ -7,27 +7,20 @@ nine different images.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cnnviz.errors import CnnvizError
+from cnnviz.sight.batches import Batches
+from cnnviz.sight.kept import Shelf
 from cnnviz.sight.passes import Site, find_sites, frozen_twin, run_to
-from cnnviz.training.augment import normalise, resize
 from cnnviz.training.data import ImageSet
-from cnnviz.training.files import atomic_write
-
-#: Images of one forward pass.
-BATCH_SIZE = 128
 
 _FIELDS = ("values", "indices", "positions", "dead")
-_CACHE_FORMAT = "1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +71,11 @@ def top_activations(
         layers: modules' paths or trace rows' paths, as for `project`; take the outputs of
             activation functions, since a unit is dead or alive there.
         k: images a unit; fewer where there are fewer images.
-        mean: per channel on the 0..1 scale, of images given as a tensor.
+        mean: per channel on the 0..1 scale; None takes those of an `ImageSet`.
         std: likewise.
         size: (height, width) to which the images are brought first, None for as they are.
-        cache: a folder in which results are kept, by the hash of weights, images and question.
+        cache: a folder in which results are kept, a file for each layer, named by the hash of
+            weights, images and question.
         progress: called with the number of images done and of all, after each batch.
 
     Raises:
@@ -94,117 +88,103 @@ def top_activations(
     if not layers:
         raise CnnvizError("Name at least one layer.")
     twin = frozen_twin(model)
-    batches = _Batches.of(dataset, mean, std, size, twin)
-    path = None
-    if cache is not None:
-        question = (*layers, k, *batches.description, _CACHE_FORMAT)
-        path = cache / f"top-{_digest(twin, batches.images, question)}.safetensors"
-        kept = _read(path, layers)
-        if kept is not None:
-            return kept
-    found = _search(twin, batches, layers, k, progress)
-    if path is not None:
-        _write(path, found, layers)
-    return found
+    batches = Batches.of(dataset, mean, std, size, twin)
+    if cache is None:
+        return _search(twin, batches, layers, k, progress)
+    shelf = Shelf(cache, twin, batches)
+    kept = {layer: shelf.read(_FIELDS, "top", layer, k) for layer in layers}
+    found = {layer: TopActivations(**fields) for layer, fields in kept.items() if fields}
+    missing = [layer for layer in kept if layer not in found]
+    if missing:
+        found |= _search(twin, batches, missing, k, progress)
+    for layer in missing:
+        shelf.write({field: getattr(found[layer], field) for field in _FIELDS}, "top", layer, k)
+    return {layer: found[layer] for layer in layers}
 
 
-@dataclass(frozen=True)
-class _Batches:
-    """Normalised batches of a data set, made one at a time."""
+def image_maxima(maps: Tensor) -> Tensor:
+    """Return each image's strongest activation of each unit, (B, units), of maps (B, units, …)."""
+    return (maps.amax(tuple(range(2, maps.dim()))) if maps.dim() > 2 else maps).float()
 
-    images: Tensor
-    mean: Sequence[float]
-    std: Sequence[float]
-    size: tuple[int, int] | None
-    like: Tensor
 
-    @classmethod
-    def of(
-        cls,
-        dataset: ImageSet | Tensor,
-        mean: Sequence[float] | None,
-        std: Sequence[float] | None,
-        size: tuple[int, int] | None,
-        twin: nn.Module,
-    ) -> _Batches:
-        """Check the images and their statistics."""
-        if isinstance(dataset, ImageSet):
-            images, mean, std = dataset.test_images, dataset.mean, dataset.std
-        else:
-            images = dataset
-        if images.dtype != torch.uint8 or images.dim() != 4 or not len(images):
-            raise CnnvizError(
-                f"A data set is uint8 images (N, C, H, W), not {images.dtype} of shape "
-                f"{tuple(images.shape)}."
-            )
-        if mean is None or std is None or {len(mean), len(std)} != {images.shape[1]}:
-            raise CnnvizError(f"Give mean and std of the images' {images.shape[1]} channels.")
-        weights = (p for p in twin.parameters() if p.is_floating_point())
-        return cls(images, mean, std, size, next(weights, torch.zeros(())))
-
-    @property
-    def description(self) -> tuple[object, ...]:
-        """What decides the pixels beside the images."""
-        return tuple(self.mean), tuple(self.std), self.size
-
-    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield the first image's number and the batch (B, C, H, W)."""
-        for start in range(0, len(self.images), BATCH_SIZE):
-            piece = self.images[start : start + BATCH_SIZE].to(self.like.device)
-            batch = normalise(piece, self.mean, self.std)
-            batch = batch if self.size is None else resize(batch, self.size)
-            yield start, batch.to(self.like.dtype)
+def map_width(maps: Tensor) -> int:
+    """Return the columns of maps (B, units, …): 1 where the units have no positions."""
+    return maps.shape[-1] if maps.dim() > 2 else 1
 
 
 class _Best:
-    """The best values so far of one layer, (k, units), with their images and positions."""
+    """The best values so far of one layer, with their images and positions.
+
+    Of a batch only the images' maxima are taken. Those that might be among the best are put by, and
+    their positions looked up; the further the pass, the fewer they are. They are merged into the
+    best when their images are half as many as those before.
+    """
 
     def __init__(self, k: int) -> None:
         self._k = k
-        self._values: Tensor | None = None
-        self._indices: Tensor
-        self._flat: Tensor
+        self._floor: Tensor | None = None  # (units,), the last of the best
         self._width = 1
+        self._merged, self._pending = 0, 0  # images
+        # (values, units, images, flat positions), the best first, then what is put by, in order.
+        self._found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def add(self, start: int, maps: Tensor) -> None:
         """Take in maps (B, units, …) of the images from number `start` on."""
-        self._width = maps.shape[3] if maps.dim() == 4 else 1
-        values, flat = maps.float().reshape(*maps.shape[:2], -1).max(2)  # (B, units)
-        images = torch.arange(start, start + len(values), device=values.device)
-        indices = images[:, None].expand_as(values)
-        if self._values is not None:
-            values = torch.cat([self._values, values])
-            indices = torch.cat([self._indices, indices])
-            flat = torch.cat([self._flat, flat])
-        # Images come in order, so a stable sort leaves equal values in the order of the images.
-        order = values.sort(dim=0, descending=True, stable=True).indices[: self._k]
-        self._values = values.gather(0, order)
-        self._indices, self._flat = indices.gather(0, order), flat.gather(0, order)
+        self._width = map_width(maps)
+        values = image_maxima(maps)
+        if self._floor is not None:  # a value that only equals the last of the best comes after it
+            better = values > self._floor
+        elif len(values) > self._k:
+            better = (values < values.topk(self._k, dim=0).values[-1]).logical_not()  # NaN too
+        else:
+            better = torch.ones_like(values, dtype=torch.bool)
+        image, unit = better.nonzero(as_tuple=True)
+        self._pending += len(values)
+        if len(image):
+            flat = maps[image, unit].reshape(len(image), -1).argmax(1)
+            self._found.append((values[image, unit], unit, image + start, flat))
+        put_by = sum(len(part[0]) for part in self._found[1:])
+        if 2 * self._pending >= self._merged or put_by > 4 * self._k * values.shape[1]:
+            self._merge()
+
+    def _merge(self) -> None:
+        values, units, images, flat = (torch.cat(part) for part in zip(*self._found, strict=True))
+        # What was found first is first: stable sorts leave equal values in the order of the images.
+        order = values.sort(descending=True, stable=True).indices
+        order = order[units[order].sort(stable=True).indices]
+        sizes = units.bincount()
+        first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        order = order[torch.arange(len(order), device=order.device) - first < self._k]
+        self._found = [(values[order], units[order], images[order], flat[order])]
+        self._merged, self._pending = self._merged + self._pending, 0
+        if self._merged >= self._k:
+            self._floor = values[order].reshape(-1, self._k)[:, -1]
 
     def result(self) -> TopActivations:
         """Return what was found."""
-        assert self._values is not None  # noqa: S101 - there is at least one image
-        flat = self._flat.T
-        positions = torch.stack([flat // self._width, flat % self._width], dim=2)
-        values = self._values.T.contiguous().cpu()
+        self._merge()
+        ((values, units, images, flat),) = self._found
+        count = int(units[-1]) + 1
+        positions = torch.stack([flat // self._width, flat % self._width], dim=1)
+        values = values.reshape(count, -1).cpu()
         return TopActivations(
             values=values,
-            indices=self._indices.T.contiguous().cpu(),
-            positions=positions.contiguous().cpu(),
+            indices=images.reshape(count, -1).cpu(),
+            positions=positions.reshape(count, -1, 2).cpu(),
             dead=values[:, 0] <= 0,
         )
 
 
 def _search(
     twin: nn.Module,
-    batches: _Batches,
+    batches: Batches,
     layers: Sequence[str],
     k: int,
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, TopActivations]:
     best = {layer: _Best(k) for layer in layers}
     sites: list[Site] = []
-    total = len(batches.images)
+    by_hooks, total = False, len(batches.images)
     with torch.no_grad():
         for start, batch in batches:
             if not sites:
@@ -213,38 +193,7 @@ def _search(
             def receive(site: Site, output: Tensor, start: int = start) -> None:
                 best[site.name].add(start, output)
 
-            run_to(twin, sites, batch, receive)
+            by_hooks = run_to(twin, sites, batch, receive, by_hooks)
             if progress is not None:
                 progress(min(start + len(batch), total), total)
     return {layer: best[layer].result() for layer in layers}
-
-
-def _digest(twin: nn.Module, images: Tensor, question: tuple[object, ...]) -> str:
-    """SHA-256 of the network, its weights, the images and what is asked."""
-    digest = hashlib.sha256(f"{twin}\n{question}".encode())
-    for name, tensor in [*twin.state_dict().items(), ("images", images)]:
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:32]
-
-
-def _write(path: Path, found: dict[str, TopActivations], layers: Sequence[str]) -> None:
-    tensors = {
-        f"{number}.{field}": getattr(found[layer], field).contiguous()
-        for number, layer in enumerate(layers)
-        for field in _FIELDS
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, safetensors.torch.save(tensors))
-
-
-def _read(path: Path, layers: Sequence[str]) -> dict[str, TopActivations] | None:
-    """Return what is kept, None if there is nothing or it cannot be read."""
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-        return {
-            layer: TopActivations(**{field: tensors[f"{number}.{field}"] for field in _FIELDS})
-            for number, layer in enumerate(layers)
-        }
-    except (OSError, SafetensorError, KeyError):
-        return None

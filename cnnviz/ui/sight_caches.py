@@ -5,12 +5,35 @@ What is cached as a resource is shared by all visitors and threads: read it, nev
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
 import streamlit as st
-from torch import nn
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from cnnviz.anatomy import Trace
+from cnnviz.images import Pixels, decode
+from cnnviz.settings import data_dir
+from cnnviz.sight import TopActivations, feature_maps, project, sanity_check, top_activations
+from cnnviz.sight.activity import UnitActivations, unit_activations
+from cnnviz.sight.rules import Rule
+from cnnviz.sight.sanity import SanityStep
+from cnnviz.sight.units import UnitFigures, unit_figures
 from cnnviz.subjects import Subject
-from cnnviz.ui import caches
+from cnnviz.training.augment import resize
+from cnnviz.training.data import ImageSet, is_available, load
+from cnnviz.ui import background, caches
+from cnnviz.ui.background import Job, Report
+
+#: Multiply–accumulates that a scan of the test images may cost: half a minute or so on one core.
+SCAN_MACS = 5e11
+#: The fewest images of a scan: nine strongest ones should be chosen from more than nine.
+FEWEST = 64
 
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the network …")
@@ -28,3 +51,280 @@ def trace_of(subject: Subject) -> Trace:
     return caches.traced(
         subject.variant.name, subject.knobs, subject.input_size, subject.num_classes
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TestImages:
+    """The images on which a subject's units are shown.
+
+    Attributes:
+        images: as a set, with the subject's own statistics and its test images cut to `count`.
+        of: how many test images the data set has.
+        own: whether the network was trained on this data set.
+
+    """
+
+    images: ImageSet
+    of: int
+    own: bool
+
+    @property
+    def count(self) -> int:
+        """The number of images that are looked at."""
+        return len(self.images.test_images)
+
+    @property
+    def title(self) -> str:
+        """What they are, in the plural."""
+        return {"cifar10": "CIFAR-10 test images"}.get(self.images.name, "handwritten digits")
+
+
+def images_for(subject: Subject) -> TestImages:
+    """Return the test images to look at: the subject's own, else CIFAR-10, else the digits.
+
+    Of a large network's only as many as can be scanned in half a minute or so.
+    """
+    wanted = subject.dataset if subject.dataset in ("cifar10", "digits") else "cifar10"
+    name = wanted if is_available(wanted) else "digits"
+    macs = max(trace_of(subject).macs, 1)
+    images = _test_images(name, subject.input_size[0])
+    total = len(images.test_images)
+    count = min(max(int(SCAN_MACS / macs), FEWEST), total)
+    cut = replace(
+        images,
+        test_images=images.test_images[:count],
+        test_labels=images.test_labels[:count],
+        mean=subject.mean,
+        std=subject.std,
+    )
+    return TestImages(cut, total, own=name == subject.dataset)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the test images …")
+def _test_images(name: str, channels: int) -> ImageSet:
+    """A data set without its training images, which nobody looks at here."""
+    whole = load(name, download=False)
+    none = whole.train_images[:0]
+    return replace(whole, train_images=none, train_labels=whole.train_labels[:0]).for_channels(
+        channels
+    )
+
+
+def _size(subject: Subject, shown: TestImages) -> tuple[int, int] | None:
+    """The side to which the images are brought, None where they have it."""
+    _, height, width = subject.input_size
+    return None if tuple(shown.images.test_images.shape[2:]) == (height, width) else (height, width)
+
+
+def _kept() -> Path:
+    """The folder in which scans are kept, beside the data sets that they looked at."""
+    return data_dir() / "unit-scans"
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _job(*key: object) -> Job:  # noqa: ARG001 - the cache's key
+    return Job()
+
+
+def top_of(subject: Subject, layers: Sequence[str]) -> dict[str, TopActivations]:
+    """Return the strongest activations of all units of `layers`, behind a bar the first time.
+
+    One pass serves all layers. It is kept on disk, by the hash of weights and images.
+    """
+    shown = images_for(subject)
+    model = model_of(subject)
+
+    def scan(report: Report) -> dict[str, TopActivations]:
+        return top_activations(
+            model,
+            shown.images,
+            layers,
+            size=_size(subject, shown),
+            cache=_kept(),
+            progress=report,
+        )
+
+    job = _job("top", subject.name, subject.key, shown.images.name, shown.count, tuple(layers))
+    job.start(scan)
+    found: dict[str, TopActivations] = background.watch(
+        job, f"Looking at {shown.count:,} {shown.title}, once for all layers"
+    )
+    return found
+
+
+def begin_activations(subject: Subject, layer: str) -> Job:
+    """Begin what `activations_of` waits for, so that other work can be done meanwhile."""
+    shown = images_for(subject)
+    model = model_of(subject)
+
+    def scan(report: Report) -> UnitActivations:
+        return unit_activations(
+            model,
+            shown.images,
+            layer,
+            size=_size(subject, shown),
+            cache=_kept(),
+            progress=report,
+        )
+
+    job = _job("all", subject.name, subject.key, shown.images.name, shown.count, layer)
+    job.start(scan)
+    return job
+
+
+def activations_of(subject: Subject, layer: str) -> UnitActivations:
+    """Return how strongly each test image excites each unit of `layer`, with a bar at first."""
+    shown = images_for(subject)
+    found: UnitActivations = background.watch(
+        begin_activations(subject, layer),
+        f"Asking {shown.count:,} {shown.title} how strongly they excite this layer",
+    )
+    return found
+
+
+def seen_images(subject: Subject, numbers: Tensor) -> Pixels:
+    """Return some test images as the network sees them, uint8 (N, C, H, W)."""
+    shown = images_for(subject)
+    chosen = shown.images.test_images[numbers]
+    size = _size(subject, shown)
+    if size is not None:
+        chosen = resize(chosen.float(), size).round().clamp(0, 255).to(torch.uint8)
+    return chosen.numpy()
+
+
+def figures_of(
+    subject: Subject, layer: str, units: tuple[int, ...], rule: Rule, layers: Sequence[str]
+) -> UnitFigures:
+    """Return the nine strongest images of `units` and what of each a unit saw, by `rule`.
+
+    `layers` are those of the scan, `top_of`'s.
+    """
+    shown = images_for(subject)
+    key = (subject.name, subject.key, shown.images.name, shown.count)
+    return _figures(key, layer, units, rule, subject, tuple(layers))
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _figures(
+    key: tuple[object, ...],  # noqa: ARG001 - the cache's key
+    layer: str,
+    units: tuple[int, ...],
+    rule: Rule,
+    _subject: Subject,
+    _layers: tuple[str, ...],
+) -> UnitFigures:
+    shown = images_for(_subject)
+    return unit_figures(
+        model_of(_subject),
+        trace_of(_subject),
+        shown.images,
+        layer,
+        units,
+        rule,
+        top=top_of(_subject, _layers)[layer],
+        size=_size(_subject, shown),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoMaps:
+    """A photo in a network: `inputs` (1, C, H, W), `seen` uint8 (H, W, C), `maps` (units, h, w)."""
+
+    inputs: Tensor
+    seen: Pixels
+    maps: NDArray[np.float32]
+
+    @property
+    def strongest(self) -> NDArray[np.int64]:
+        """The units by their largest value, the strongest first, equals by number."""
+        peaks = self.maps.reshape(len(self.maps), -1).max(1)
+        return np.argsort(-peaks, kind="stable")
+
+
+def maps_on(subject: Subject, layer: str, data: bytes) -> PhotoMaps:
+    """Return a layer's feature maps of a photo, given as the bytes of its file."""
+    digest = hashlib.sha256(data).hexdigest()
+    return _maps_on(subject.name, subject.key, layer, digest, subject, data)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _maps_on(
+    name: str,  # noqa: ARG001 - the cache's key
+    key: str,  # noqa: ARG001
+    layer: str,
+    digest: str,  # noqa: ARG001
+    _subject: Subject,
+    _data: bytes,
+) -> PhotoMaps:
+    inputs, seen = _subject.look_at(decode(_data))
+    maps = feature_maps(model_of(_subject), inputs, [layer])[layer][0]
+    return PhotoMaps(inputs, seen, maps.float().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Activations of a photo carried back to its pixels.
+
+    `activations` (K,), `positions` (K, 2) and `pixels` (K, H, W, C), one for each unit asked.
+    """
+
+    activations: NDArray[np.float32]
+    positions: NDArray[np.int64]
+    pixels: NDArray[np.float32]
+
+
+def carried_back(
+    subject: Subject,
+    layer: str,
+    units: tuple[int, ...],
+    rule: Rule,
+    data: bytes,
+    position: tuple[int, int] | None = None,
+) -> Carried:
+    """Carry the activations of `units` back; each at its strongest, or all at `position`."""
+    digest = hashlib.sha256(data).hexdigest()
+    return _carried_back(
+        subject.name, subject.key, layer, units, rule, digest, position, subject, data
+    )
+
+
+@st.cache_resource(max_entries=32, show_spinner="Carrying activations back …")
+def _carried_back(
+    name: str,  # noqa: ARG001 - the cache's key
+    key: str,  # noqa: ARG001
+    layer: str,
+    units: tuple[int, ...],
+    rule: Rule,
+    digest: str,  # noqa: ARG001
+    position: tuple[int, int] | None,
+    _subject: Subject,
+    _data: bytes,
+) -> Carried:
+    looked = maps_on(_subject, layer, _data)
+    at = None if position is None else torch.tensor([[list(position)]] * len(units))
+    found = project(model_of(_subject), looked.inputs, layer, units, rule, at)
+    return Carried(
+        activations=found.activations[:, 0].float().numpy(),
+        positions=found.positions[:, 0].numpy(),
+        pixels=found.pixels[:, 0].float().permute(0, 2, 3, 1).numpy(),  # -> (K, H, W, C)
+    )
+
+
+def sanity_of(subject: Subject, layer: str, unit: int, rule: Rule, data: bytes) -> list[SanityStep]:
+    """Return a unit's reconstructions while the weights are randomised from the unit down."""
+    looked = maps_on(subject, layer, data)
+    model = model_of(subject)
+    total = len({row.module for row in trace_of(subject).layers if row.params})
+
+    def check(report: Report) -> list[SanityStep]:
+        steps = []
+        for step in sanity_check(model, looked.inputs, layer, unit, rule):
+            steps.append(step)
+            report(len(steps), max(total, len(steps)))
+        return steps
+
+    digest = hashlib.sha256(data).hexdigest()
+    job = _job("sanity", subject.name, subject.key, layer, unit, rule, digest)
+    job.start(check)
+    found: list[SanityStep] = background.watch(job, "Randomising the weights, layer by layer")
+    return found

@@ -5,6 +5,8 @@ The URL has them as ``model`` (a subject's name), ``layer`` and ``sample``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from cnnviz import registry
@@ -15,6 +17,9 @@ from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.subjects import Subject, published_subject, random_subject, trained_subject
 from cnnviz.ui import links, predict_panels, sight_caches, url
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 #: The kinds of operators whose outputs are looked at.
 KINDS = ("conv", "activation", "pool", "norm", "merge")
@@ -36,13 +41,14 @@ def pick_subject() -> Subject:
     named = {subject.name: subject for group in groups.values() for subject in group}
     # The URL has one name for both pickers.
     first = next(iter(named))
-    asked = st.query_params.get("model")
+    asked = url.read("model")
     if asked not in named and asked is not None:
         base = asked.partition("@")[0]
         if base in groups:  # a variant's name without trained weights
             asked = groups[base][0].name
         else:
             st.warning(f"There is no model called “{asked[:60]}”. Showing {named[first].title}.")
+            asked = first
     state = st.session_state
     if asked in named and asked != state.get("subject-in-url"):
         state["subject-network"] = named[asked].variant.name
@@ -66,7 +72,8 @@ def pick_subject() -> Subject:
         key="subject-weights",
         format_func=lambda name: _weights_label(named[name]),
     )
-    st.query_params["model"] = state["subject-in-url"] = state["subject-last"] = name
+    url.write("model", name)
+    state["subject-in-url"] = state["subject-last"] = name
     return named[name]
 
 
@@ -123,8 +130,8 @@ def say_weights(subject: Subject) -> None:
             except CnnvizError as error:
                 st.error(str(error))
             else:
-                st.rerun()
-        st.stop()
+                url.rerun()
+        url.stop()
 
 
 def maps_of(subject: Subject) -> dict[str, Layer]:
@@ -136,8 +143,23 @@ def maps_of(subject: Subject) -> dict[str, Layer]:
     }
 
 
-def pick_layer(layers: dict[str, Layer], default: str) -> str:
-    """Write the picker of one of `layers` and return its path."""
+def first_layer(layers: dict[str, Layer]) -> str:
+    """Return the layer to begin with: a rectified one in the middle of the network."""
+    rectified = [path for path, layer in layers.items() if layer.kind == "activation"]
+    return (rectified or list(layers))[len(rectified or layers) // 2]
+
+
+def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | None = None) -> str:
+    """Write the picker of one of `layers` and return its path.
+
+    Where a link names another layer, `notes`, or the place of the picker, says what is shown.
+    """
+    asked = url.read("layer")
+    # A name left over from another network is no mistake of the visitor's.
+    if asked is not None and asked not in layers and asked != st.session_state.get("layer-in-url"):
+        (notes or st).warning(
+            f"“{asked[:60]}” gives no feature maps in this network. Showing {default} instead."
+        )
     url.keep_choice("layer", layers, default)
     return st.selectbox(
         "Layer",
@@ -147,10 +169,14 @@ def pick_layer(layers: dict[str, Layer], default: str) -> str:
     )
 
 
-def pick_photo() -> bytes:
-    """Write the picker of the photo and return its bytes: a sample, an upload or the camera's."""
+def pick_photo(subject: Subject | None = None) -> bytes:
+    """Write the picker of the photo and return its bytes: a sample, an upload or the camera's.
+
+    The first sample shows what `subject` was trained on, where that is digits.
+    """
     samples = predict_panels.samples()
-    url.keep_choice("sample", samples, next(iter(samples)))
+    digits = subject is not None and subject.dataset == "digits"
+    url.keep_choice("sample", samples, list(samples)[-1 if digits else 0])
     sample = st.selectbox("Sample photo", list(samples), key="sample")
     with st.popover("Your own", icon=":material/upload:"):
         file = st.file_uploader("Your photo", type=predict_panels.FILE_TYPES, key="own_photo")

@@ -6,7 +6,7 @@ from captum.attr import LayerGradCam
 from torch import nn
 
 from cnnviz.errors import CnnvizError
-from cnnviz.sight import grad_cam, occlude, project, sanity_check
+from cnnviz.sight import feature_maps, grad_cam, occlude, project, sanity_check
 from tests.sight.nets import ODD, family
 
 
@@ -41,7 +41,16 @@ def test_occlusion_of_a_network_that_can_be_computed_by_hand():
 
 def test_occlusion_looks_at_every_place_as_a_plain_loop_does():
     model, images = family("resnet20_cifar")
-    found = occlude(model, images[:1], "layer2.0.relu1", size=10, stride=5)
+    reports = []
+    found = occlude(
+        model,
+        images[:1],
+        "layer2.0.relu1",
+        size=10,
+        stride=5,
+        progress=lambda done, of: reports.append((done, of)),
+    )
+    assert reports == [(36, 36)]
     assert found.rows == (0, 5, 10, 15, 20, 22)
     for i, j in ((0, 0), (2, 5), (5, 3)):
         hidden = images[:1].clone()
@@ -117,6 +126,17 @@ def test_the_sanity_check_randomises_from_the_unit_down():
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     again = list(sanity_check(model, images[:1], "features.6", 2))
     assert [step.similarity for step in again] == [step.similarity for step in steps]
+
+
+def test_the_sanity_check_draws_until_the_unit_is_active_and_compares_what_it_sees():
+    model, images = family("resnet20_cifar")
+    maps = feature_maps(model, images[:1], ["layer1.1.relu1"])["layer1.1.relu1"][0]
+    unit = int(maps.flatten(1).amax(1).argmax())
+    steps = list(sanity_check(model, images[:1], "layer1.1.relu1", unit, "gradient"))
+    active = [step for step in steps if step.projection.activations.item() > 0]
+    assert len(active) > 0.8 * len(steps)
+    # Whole images are alike in the zeros around the field of 15 × 15 pixels, whatever it shows.
+    assert min(step.similarity for step in active) < 0.5
 
 
 def test_the_sanity_check_ends_at_the_layer_and_takes_one_image():

@@ -14,6 +14,7 @@ import cnnviz.cli
 from cnnviz.errors import CnnvizError
 from cnnviz.images import sample_photos
 from cnnviz.prediction import find_models
+from cnnviz.sight import batches as batches_module
 from cnnviz.sight import (
     contrast,
     convolutions,
@@ -127,7 +128,7 @@ STATISTICS = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.2)}
 
 @pytest.mark.parametrize("batch", [7, 128])
 def test_top_images_are_those_of_a_full_sort(data, monkeypatch, batch):
-    monkeypatch.setattr(top_module, "BATCH_SIZE", batch)
+    monkeypatch.setattr(batches_module, "BATCH_SIZE", batch)
     model, _ = family("resnet20_cifar")
     layers = ["layer1.0.relu1", "layer3.2.relu2", "fc"]
     found = top_activations(model, data, layers, k=5, **STATISTICS)
@@ -164,6 +165,39 @@ def test_top_positions_can_be_projected(data):
     shown = project(model, images, "features.6", [5], positions=at)
     torch.testing.assert_close(shown.activations[0], found.values[5])
     assert torch.equal(project(model, images, "features.6", [5]).positions, at)
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_the_order_of_the_images_does_not_matter(monkeypatch, rising):
+    monkeypatch.setattr(batches_module, "BATCH_SIZE", 5)
+    level = torch.arange(100) // 3  # three images of each level
+    level = level if rising else level.flip(0)
+    data = level.to(torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4).contiguous()
+    model = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU()).eval()
+    with torch.no_grad():
+        model[0].weight.fill_(1)
+    found = top_activations(model, data, ["1"], k=7, mean=(0, 0, 0), std=(1, 1, 1))["1"]
+    wanted = sorted(range(100), key=lambda i: (-int(level[i]), i))[:7]
+    assert found.indices.tolist() == [wanted] * 2
+    assert not found.positions.any()
+
+
+def test_each_layer_is_kept_for_itself(data, tmp_path):
+    model, _ = family("lenet5_cifar")
+    top_activations(model, data, ["relu1", "relu3"], cache=tmp_path, **STATISTICS)
+    seen = []
+    found = top_activations(
+        *(model, data, ["relu3"]), cache=tmp_path, progress=lambda *x: seen.append(x), **STATISTICS
+    )
+    assert list(found) == ["relu3"]
+    assert not seen
+
+
+def test_positions_of_a_sequence_are_those_of_a_projection(data):
+    model = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(2), nn.ReLU()).eval()
+    found = top_activations(model, data, ["2"], k=1, **STATISTICS)["2"]
+    images = normalise(data[found.indices[1]], *STATISTICS.values())
+    assert torch.equal(project(model, images, "2", [1]).positions[0], found.positions[1])
 
 
 def test_fewer_images_than_asked_for_and_progress(data):

@@ -240,3 +240,69 @@ def test_every_activation_and_norm_of_the_networks_has_a_rule():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(CnnvizError, match="deconvnet, guided or gradient"):
         backward_rule("smooth")
+
+
+# Normalisations by an image's own statistics, and the choice for local responses
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.GroupNorm(2, 6),
+        nn.InstanceNorm2d(6, affine=True),
+        nn.InstanceNorm2d(6),
+        nn.RMSNorm((5, 5)),
+        nn.LayerNorm((6, 5, 5)),
+    ],
+)
+@pytest.mark.parametrize("rule", ["deconvnet", "guided"])
+def test_statistics_of_an_image_are_held_fixed(norm, rule):
+    torch.manual_seed(0)
+    norm = norm.double().eval()
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    x = torch.randn(2, 6, 5, 5, dtype=torch.float64)
+    leaf = x.clone().requires_grad_()
+    with backward_rule(rule):
+        output = norm(leaf)
+    assert torch.equal(output, norm(x))
+    signal = torch.randn_like(x)
+    (got,) = torch.autograd.grad(output, leaf, signal)
+    # With its statistics fixed a normalisation is linear, with a slope that two points show.
+    bias = getattr(norm, "bias", None)
+    shift = 0 if bias is None else bias.reshape(-1, 1, 1) if bias.dim() == 1 else bias
+    means = {
+        nn.GroupNorm: lambda: x.reshape(2, 2, -1).mean(2).repeat_interleave(3, 1)[..., None, None],
+        nn.InstanceNorm2d: lambda: x.mean((2, 3), keepdim=True),
+        nn.LayerNorm: lambda: x.mean((1, 2, 3), keepdim=True),
+        nn.RMSNorm: lambda: 0,
+    }
+    slope = (norm(x) - shift) / (x - means[type(norm)]())
+    torch.testing.assert_close(got, signal * slope.detach())
+
+
+def test_an_instance_norm_with_running_statistics_keeps_its_exact_gradient():
+    torch.manual_seed(0)
+    norm = nn.InstanceNorm2d(3, affine=True, track_running_stats=True).eval()
+    norm.running_var.uniform_(0.5, 2)
+    leaf = torch.randn(1, 3, 4, 4, requires_grad=True)
+    signal = torch.randn(1, 3, 4, 4)
+    with backward_rule("deconvnet"):
+        (got,) = torch.autograd.grad(norm(leaf), leaf, signal)
+    torch.testing.assert_close(got, torch.autograd.grad(norm(leaf), leaf, signal)[0])
+
+
+@pytest.mark.parametrize("norm", [nn.LocalResponseNorm(3), LocalResponseNorm(3, 1e-2, 0.75, 2.0)])
+def test_local_response_normalisation_can_have_its_true_gradient(norm):
+    torch.manual_seed(0)
+    leaf = torch.randn(1, 6, 3, 3, requires_grad=True)
+    signal = torch.randn(1, 6, 3, 3)
+    (true,) = torch.autograd.grad(norm(leaf), leaf, signal)
+    with backward_rule("deconvnet", lrn="gradient"):
+        (got,) = torch.autograd.grad(norm(leaf), leaf, signal)
+    torch.testing.assert_close(got, true)
+    with backward_rule("deconvnet"):
+        (passed,) = torch.autograd.grad(norm(leaf), leaf, signal)
+    assert torch.equal(passed, signal)
+    with pytest.raises(CnnvizError, match="identity or gradient"):
+        backward_rule("deconvnet", lrn="none")
