@@ -5,12 +5,25 @@ from pathlib import Path
 
 import psutil
 
+#: What `torchrun` tells each process of its place among several that train one run.
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def _folder(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "").strip()
     return Path(value).expanduser().resolve() if value else ROOT / default
+
+
+def is_one_of_several() -> bool:
+    """Whether `torchrun` started this process as one of several."""
+    return all(name in os.environ for name in TORCHRUN) and os.environ["WORLD_SIZE"] != "1"
+
+
+def alone_environment() -> dict[str, str]:
+    """The environment for a process that is none of those that `torchrun` started."""
+    return {name: value for name, value in os.environ.items() if name not in TORCHRUN}
 
 
 def data_dir() -> Path:

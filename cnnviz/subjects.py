@@ -44,6 +44,7 @@ class Subject:
         std: likewise.
         classes: names of the outputs, empty where they have none.
         dataset: what the weights were trained on: "cifar10", "digits", "imagenet" or "".
+        resize: the side an image has before the middle is cut out of it; 0: nothing is cut.
         knobs: those that differ from the variant's own, as sorted pairs.
         checkpoint: the trained model's.
 
@@ -57,6 +58,7 @@ class Subject:
     std: tuple[float, ...]
     classes: tuple[str, ...] = ()
     dataset: str = ""
+    resize: int = 0
     knobs: tuple[tuple[str, KnobValue], ...] = ()
     checkpoint: Checkpoint | None = None
 
@@ -138,6 +140,7 @@ def trained_subject(name: str, checkpoint: Checkpoint) -> Subject:
         std=card.std,
         classes=card.classes,
         dataset=card.dataset,
+        resize=card.resize,
         knobs=tuple(sorted(card.knobs.items())),
         checkpoint=checkpoint,
     )

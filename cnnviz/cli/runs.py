@@ -135,8 +135,11 @@ def runs_list(options: argparse.Namespace) -> None:
     found, problems = runs.survey_runs(heads_only=True)
     for problem in problems.values():
         print(f"cnnviz: {problem}", file=sys.stderr)
-    _ask_clusters(found)
-    runs.start_next()  # after a restart of the machine nobody else would
+    try:
+        _ask_clusters(found)
+        runs.start_next()  # after a restart of the machine nobody else would
+    except CnnvizError as problem:  # a folder that one may only read is listed all the same
+        print(f"cnnviz: {problem}", file=sys.stderr)
     columns = ["id", "state", "position", "epoch", "epochs", "loss", "val_accuracy", "accuracy"]
     rows = runs.rows(found)
     noted = [name for name in ("eta", "request", "note") if any(row[name] for row in rows)]

@@ -2,45 +2,60 @@
 
 ``runs/ID/`` holds ``recipe.json``, ``status.json`` (written aside and moved into place),
 ``metrics.jsonl`` (one writer, appended and flushed), ``log.txt``, ``last.pt`` (everything to
-resume from) and, at the end, the weights and their card.
+resume from) and, at the end, the weights and their card; ``about.json`` has what people say of
+it, which no trainer touches. Nothing here needs torch: a list of runs is there at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnnviz.errors import CnnvizError
+from cnnviz.runs.metrics import Metrics, last_epoch, parse_metrics
+from cnnviz.runs.processes import is_alive, this_host
 from cnnviz.settings import runs_dir
 from cnnviz.training.files import atomic_write, inside, safe_name
-from cnnviz.training.recipe import Recipe, parse_recipe
+
+if TYPE_CHECKING:  # it needs torch, which a list of runs does not
+    from cnnviz.training.recipe import Recipe
 
 RECIPE, STATUS, METRICS, LOG = "recipe.json", "status.json", "metrics.jsonl", "log.txt"
-LAST, STOP, LOCK = "last.pt", "stop", "lock"
+LAST, STOP, LOCK, HOLD, ABOUT = "last.pt", "stop", "lock", "hold", "about.json"
+RESERVE = "reserve"
 
 #: A live trainer reports at least this often (seconds); one slower than this is "stalled".
 STALLED_AFTER = 60.0
+#: Another machine's processes cannot be asked: silent for so long (seconds), a trainer is gone.
+LOST_AFTER = 600.0
+#: Bytes kept while a run trains, so that on a disk without a free block its end can be written.
+RESERVED = 16_384
 #: Between making a run's folder and starting its process pass milliseconds, not so many seconds.
 STARTING_GRACE = 10.0
+#: How long a stopping trainer may take to finish its batch and save (seconds).
+STOP_GRACE = 60.0
 
-Recorded = Literal["queued", "starting", "running", "stopped", "failed", "done"]
+Recorded = Literal["queued", "starting", "running", "interrupted", "stopped", "failed", "done"]
 State = Literal[
     "queued",
     "starting",
     "running",
     "stalled",
     "stopping",
+    "paused",
     "interrupted",
     "stopped",
     "failed",
     "done",
 ]
+ENDED = ("interrupted", "stopped", "failed", "done")
 
 
 class Status(BaseModel):
@@ -50,11 +65,19 @@ class Status(BaseModel):
 
     state: Recorded = "starting"
     created: float = 0.0
+    #: Its place in the queue: the time at which it was asked for, until it is moved.
     queued: float = 0.0
     updated: float = 0.0
+    #: The machine that trains it, or on whose device it waits.
+    host: str = ""
     pid: int | None = None
-    #: The start time of that process: a pid alone may since have been given to another one.
+    #: The start of that process: a pid alone may since have been given to another one.
     pid_started: float | None = None
+    born: str = ""
+    launcher: Literal["local", "ray"] = "local"
+    #: Where it was submitted to a cluster: the cluster's address and the job there.
+    address: str = ""
+    job: str = ""
     device: str = ""
     precision: str = ""
     step: int = 0
@@ -68,13 +91,25 @@ class Status(BaseModel):
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """The records of metrics.jsonl: `steps` within epochs, `epochs` at their ends."""
+class About(BaseModel):
+    """What people say of a run: the request it belongs to, the run it was cloned from, a note."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    damaged: int = 0
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    request: str = ""
+    cloned_from: str = ""
+    note: str = ""
+
+
+class RecipeHead(BaseModel):
+    """The part of a recipe that a list shows, read without knowing any network."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    variant: str = Field(pattern=r"^\S+$")
+    dataset: str
+    epochs: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -91,12 +126,33 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The recipe it was asked for."""
+        from cnnviz.training.recipe import parse_recipe
+
         try:
             return parse_recipe(json.loads((self.path / RECIPE).read_text()))
         except (OSError, ValueError, CnnvizError) as error:
-            raise CnnvizError(
-                f"The run {self.id} has no readable {RECIPE}: delete it and start a new one."
-            ) from error
+            raise self._unreadable() from error
+
+    @property
+    def head(self) -> RecipeHead:
+        """The recipe's variant, data set, epochs and seed: at once, and without torch."""
+        try:
+            return RecipeHead.model_validate_json((self.path / RECIPE).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> CnnvizError:
+        return CnnvizError(
+            f"The run {self.id} has no readable {RECIPE}: delete it and start a new one."
+        )
+
+    @property
+    def about(self) -> About:
+        """Its request, origin and note; empty where there are none."""
+        try:
+            return About.model_validate_json((self.path / ABOUT).read_bytes())
+        except (OSError, ValidationError):
+            return About()
 
     @property
     def status(self) -> Status:
@@ -114,7 +170,7 @@ class Run:
     @property
     def can_resume(self) -> bool:
         """Whether training can go on (or, where nothing was kept, begin again)."""
-        return self.state in ("interrupted", "stopped", "failed")
+        return self.state in ("paused", "interrupted", "stopped", "failed")
 
     @property
     def is_training(self) -> bool:
@@ -129,82 +185,112 @@ class Run:
     @property
     def state(self) -> State:
         """What is true now: the recorded state, checked against the process and the clock."""
-        status = self.status
-        if status.state in ("queued", "stopped", "failed", "done"):
+        return self.judge(self.status)
+
+    def judge(self, status: Status) -> State:
+        """What is true now of a run that recorded `status`.
+
+        A process of this machine is looked up; one of another machine is known by its sign of
+        life alone, so the clocks should agree to a minute.
+        """
+        if status.state in ("queued", "stopped") and (self.path / HOLD).exists():
+            return "paused"
+        if status.state in ("queued", *ENDED):
             return status.state
+        silent = time.time() - status.updated
         if status.pid is None:  # created, its process not yet started
-            fresh = time.time() - status.updated < STARTING_GRACE
-            return "starting" if fresh else "interrupted"
-        if not _alive(status.pid, status.pid_started):
+            return "starting" if silent < STARTING_GRACE else "interrupted"
+        if status.host in ("", this_host()):
+            alive = is_alive(status.pid, status.pid_started, status.born)
+        else:
+            alive = silent < LOST_AFTER
+        if not alive:
             return "interrupted"
         if self.stop_requested:
             return "stopping"
-        if status.state == "running" and time.time() - status.updated > STALLED_AFTER:
+        if status.state == "running" and silent > STALLED_AFTER:
             return "stalled"
-        return status.state
+        return "running" if status.state == "running" else "starting"
 
     def write_status(self, status: Status) -> None:
-        """Put `status` in place in one move, so that no reader sees half of it."""
-        atomic_write(self.path / STATUS, status.model_dump_json().encode())
+        """Put `status` in place in one move, so that no reader sees half of it.
+
+        Raises `CnnvizError` where the folder was deleted, which is not made again, and where the
+        disk is full; an end finds room even then.
+        """
+        reserve = self.path / RESERVE
+        if status.state == "starting":
+            with contextlib.suppress(OSError):
+                if not reserve.exists() and self.path.is_dir():
+                    reserve.write_bytes(os.urandom(RESERVED))  # zeros might take no room
+        try:
+            self._write(STATUS, status.model_dump_json())
+        except CnnvizError:
+            if status.state not in ENDED or not reserve.exists():
+                raise
+            reserve.unlink()
+            self._write(STATUS, status.model_dump_json())
+        if status.state == "done":
+            reserve.unlink(missing_ok=True)
+
+    def write_about(self, about: About) -> None:
+        """Put `about` in place in one move."""
+        self._write(ABOUT, about.model_dump_json(indent=2))
+
+    def _write(self, name: str, text: str) -> None:
+        if not self.path.is_dir():
+            raise CnnvizError(f"The folder of the run {self.id} was deleted: start a new run.")
+        atomic_write(self.path / name, text.encode())
 
     def metrics(self) -> Metrics:
         """Read the metrics. A torn last line is one still being written; others are counted."""
         try:
-            lines = (self.path / METRICS).read_text(errors="replace").split("\n")
+            return parse_metrics((self.path / METRICS).read_text(errors="replace"))
         except OSError:
             return Metrics()
-        steps: list[dict[str, Any]] = []
-        epochs: list[dict[str, Any]] = []
-        damaged = 0
-        for line in filter(None, lines[:-1]):  # what follows the last newline is not finished
-            try:
-                record = json.loads(line)
-                (epochs if record["kind"] == "epoch" else steps).append(record)
-            except (ValueError, TypeError, KeyError):
-                damaged += 1
-        return Metrics(steps, epochs, damaged)
 
     def log_tail(self, characters: int = 4_000) -> str:
-        """The end of what the trainer printed."""
+        """The end of what the trainer printed, or of what the cluster says of its job."""
+        status = self.status
+        if status.job and not (self.path / LOG).exists():
+            from cnnviz.runs.cluster import job_log
+
+            return job_log(self)[-characters:]
         try:
-            return (self.path / LOG).read_text(errors="replace")[-characters:]
+            with (self.path / LOG).open("rb") as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - 4 * characters, 0))  # UTF-8: 4 at most
+                return file.read().decode(errors="replace")[-characters:]
         except OSError:
             return ""
 
     def summary(self) -> dict[str, Any]:
-        """One row of `runs list`."""
-        status, recipe = self.status, self.recipe
-        latest = self.metrics().epochs[-1:]
+        """One row of `runs list`, but for the position in the queue (see `queue.rows`)."""
+        status, head, about = self.status, self.head, self.about
         return {
             "id": self.id,
-            "variant": recipe.variant,
-            "dataset": recipe.dataset,
-            "state": self.state,
+            "variant": head.variant,
+            "dataset": head.dataset,
+            "state": self.judge(status),
             "epoch": int(status.epoch),
-            "epochs": recipe.epochs,
+            "epochs": head.epochs,
             "step": status.step,
             "steps": status.steps,
             "loss": status.loss,
-            "val_accuracy": latest[0].get("val_accuracy") if latest else None,
+            "val_accuracy": last_epoch(self.path / METRICS).get("val_accuracy"),
             "accuracy": status.accuracy,
             "seconds": status.seconds,
             "eta": status.eta,
             "device": status.device,
-            "seed": recipe.seed,
+            "host": status.host,
+            "launcher": status.launcher,
+            "job": status.job,
+            "seed": head.seed,
+            "request": about.request,
+            "cloned_from": about.cloned_from,
+            "note": about.note,
             "message": status.message,
             "path": str(self.path),
         }
-
-
-def _alive(pid: int, started: float | None) -> bool:
-    """Whether the very process that began at `started` still runs (a zombie does not)."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return started is None or abs(process.create_time() - started) < 2
-    except psutil.Error:
-        return False
 
 
 def find_run(run_id: str) -> Run:
@@ -222,12 +308,15 @@ class RunSurvey(NamedTuple):
     problems: dict[str, str]
 
 
-def survey_runs() -> RunSurvey:
-    """Sort all runs into those that can be shown and those that can only be deleted."""
+def survey_runs(heads_only: bool = False) -> RunSurvey:
+    """Sort all runs into those that can be shown and those that can only be deleted.
+
+    With `heads_only` a recipe is not checked against its network, which would need torch.
+    """
     survey = RunSurvey([], {})
     for run in list_runs():
         try:
-            _ = run.recipe
+            _ = run.head if heads_only else run.recipe
             survey.runs.append(run)
         except CnnvizError as error:
             survey.problems[run.id] = str(error)

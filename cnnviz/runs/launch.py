@@ -1,29 +1,30 @@
-"""Create, stop, resume, delete and publish runs."""
+"""Create, stop, pause, resume, clone, annotate, delete and publish runs."""
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
-import signal
 import time
 from datetime import datetime
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import CnnvizError
-from cnnviz.runs.folder import RECIPE, STOP, Run, Status
+from cnnviz.runs.folder import HOLD, RECIPE, STOP, STOP_GRACE, About, Run, Status
+from cnnviz.runs.locks import queue_lock
+from cnnviz.runs.processes import end, kill_group, this_host
 from cnnviz.runs.queue import enqueue
 from cnnviz.settings import checkpoints_dir, runs_dir
-from cnnviz.training.checkpoints import Checkpoint, list_checkpoints, save_checkpoint
 from cnnviz.training.files import atomic_write, inside, safe_name
-from cnnviz.training.recipe import Recipe
 
-#: How long a stopping trainer may take to finish its batch and save (seconds).
-STOP_GRACE = 60.0
+if TYPE_CHECKING:
+    from cnnviz.training.checkpoints import Checkpoint
+    from cnnviz.training.recipe import Recipe
+
+#: Characters of a note.
+LONGEST_NOTE = 2_000
 
 
-def create_run(recipe: Recipe) -> Run:
+def create_run(recipe: Recipe, about: About | None = None) -> Run:
     """Make the folder of a new run; nothing is started."""
     now = time.time()
     stamp = datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S")
@@ -38,53 +39,136 @@ def create_run(recipe: Recipe) -> Run:
         ) from error
     run = Run(path)
     run.write_status(Status(created=now, updated=now))
+    if about is not None:
+        run.write_about(about)
     atomic_write(path / RECIPE, recipe.model_dump_json(indent=2).encode())
     return run
 
 
+def clone_run(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of several types
+    """Make a new run with the recipe of `run` but for `changes`; nothing is started.
+
+    Raises `CnnvizError` for a field that is none and for a value that cannot be.
+    """
+    return create_run(run.recipe.changed(**changes), About(cloned_from=run.id))
+
+
+def note_run(run: Run, text: str) -> None:
+    """Keep a note with the run, in place of the one before; an empty one takes it away."""
+    note = text.strip()
+    if len(note) > LONGEST_NOTE:
+        raise CnnvizError(
+            f"The note has {len(note):,} characters: {LONGEST_NOTE:,} are kept, shorten it."
+        )
+    run.write_about(run.about.model_copy(update={"note": note}))
+
+
 def resume_run(run: Run, device: str = "auto") -> None:
-    """Start a run again that was stopped, interrupted or failed."""
+    """Start a run again that was paused, stopped, interrupted or failed.
+
+    It goes where it was before: to the same cluster, and a paused one to the same device and the
+    same place in the queue.
+    """
     if not run.can_resume:
         raise CnnvizError(f"The run {run.id} is {run.state} and cannot be resumed.")
-    enqueue(run, device)
+    status = run.status
+    if status.launcher == "ray":
+        enqueue(run, device if device != "auto" else status.device, "ray", status.address)
+    elif run.state == "paused" and device == "auto":
+        enqueue(run, status.device or device)
+    else:
+        enqueue(run, device)
 
 
 def stop_run(run: Run, wait: bool = False) -> None:
-    """Ask the trainer to finish its batch, save and stop.
+    """Ask the trainer to finish its batch, save and stop; take a queued run out of the queue.
 
-    With `wait`, return when it has; a trainer that does not within `STOP_GRACE` is killed, which
-    leaves the run "interrupted" at its last checkpoint.
+    With `wait`, return when it has; a trainer that does not within `STOP_GRACE` is killed with
+    all it started, which leaves the run "interrupted" at its last checkpoint. Without, the
+    runner that started it does the same.
     """
-    if not run.is_active:
-        raise CnnvizError(f"The run {run.id} is {run.state}: there is nothing to stop.")
-    status = run.status
-    if run.state == "queued":
-        run.write_status(status.model_copy(update={"state": "stopped"}))
+    _stop(run, wait, hold=False)
+
+
+def pause_run(run: Run, wait: bool = False) -> None:
+    """Hold a queued run back; stop and save one that trains, and hold it back.
+
+    It stays "paused", keeping its place in the queue, until it is resumed; meanwhile its device
+    goes on with the others.
+    """
+    if run.state == "paused":
+        raise CnnvizError(f"The run {run.id} is paused: resume it to let it go on.")
+    _stop(run, wait, hold=True)
+
+
+def _stop(run: Run, wait: bool, hold: bool) -> None:
+    with queue_lock():
+        state, status = run.state, run.status
+        if state == "queued" or (state == "paused" and not hold):
+            _take_out(run, status, hold)
+            return
+        if not run.is_training:
+            what = "pause" if hold else "stop"
+            raise CnnvizError(f"The run {run.id} is {state}: there is nothing to {what}.")
+        if hold:
+            (run.path / HOLD).touch()
+        else:
+            (run.path / HOLD).unlink(missing_ok=True)
+        (run.path / STOP).touch()
+    # A trainer that is still loading has no handler yet and would die of the signal; a second
+    # signal ends one at once. Both hear the file.
+    if state in ("running", "stalled") and status.host in ("", this_host()):
+        end(status.pid, status.pid_started, status.born)
+    if wait:
+        _wait_for_end(run)
+
+
+def _take_out(run: Run, status: Status, hold: bool) -> None:
+    """Hold a waiting run back, or let it be no longer queued or paused."""
+    if status.launcher == "ray" and status.state == "queued":
+        from cnnviz.runs.cluster import cancel
+
+        cancel(run)
+    if hold:
+        (run.path / HOLD).touch()
         return
-    (run.path / STOP).touch()
-    _signal(status.pid, status.pid_started, signal.SIGTERM)
-    if not wait:
-        return
+    stopped = {"state": "stopped", "updated": time.time()}
+    run.write_status(status.model_copy(update=stopped))
+    (run.path / HOLD).unlink(missing_ok=True)
+
+
+def _wait_for_end(run: Run) -> None:
     deadline = time.monotonic() + STOP_GRACE
-    while run.is_active and time.monotonic() < deadline:
+    while run.is_training and time.monotonic() < deadline:
         time.sleep(0.1)
-    if run.is_active:
-        _signal(status.pid, status.pid_started, signal.SIGKILL)
+    if not run.is_training:
+        return
+    status = run.status
+    if status.launcher == "ray":
+        from cnnviz.runs.cluster import cancel
 
-
-def _signal(pid: int | None, started: float | None, number: signal.Signals) -> None:
-    """Signal the trainer, and never another process that was given its pid."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid) if pid else None
-        if process and abs(process.create_time() - (started or 0)) < 2:
-            process.send_signal(number)
+        cancel(run)
+    elif status.host in ("", this_host()):
+        kill_group(status.pid, status.pid_started, status.born)
+    else:
+        raise CnnvizError(
+            f"The run {run.id} trains on {status.host} and has not stopped after "
+            f"{STOP_GRACE:.0f} s: it will when it hears of it, or end it there."
+        )
 
 
 def delete_run(run: Run) -> None:
-    """Delete a run and all it has learnt. A run that is training is refused."""
-    if run.is_active:
-        raise CnnvizError(f"The run {run.id} is {run.state}: stop it before you delete it.")
-    shutil.rmtree(run.path)
+    """Delete a run and all it has learnt; one that waits leaves the queue.
+
+    A run that is training is refused.
+    """
+    with queue_lock():
+        if run.is_training:
+            raise CnnvizError(f"The run {run.id} is {run.state}: stop it before you delete it.")
+        status = run.status
+        if status.launcher == "ray" and status.state == "queued":
+            _take_out(run, status, hold=False)
+        shutil.rmtree(run.path)
 
 
 def publish(run: Run, name: str | None = None) -> Checkpoint:
@@ -93,6 +177,8 @@ def publish(run: Run, name: str | None = None) -> Checkpoint:
     `name` defaults to the variant's. Weights are copied as they are, so the card's figures stay
     those of the very file.
     """
+    from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+
     found = list_checkpoints(run.path)
     if not found:
         raise CnnvizError(f"The run {run.id} is {run.state}: only a finished run can be published.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -13,18 +14,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import filelock
-import psutil
 import torch
 
 from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.folder import LAST, LOCK, METRICS, STOP, Run, Status
+from cnnviz.runs.processes import identify
 from cnnviz.runs.queue import start_next
-from cnnviz.settings import cpu_threads
+from cnnviz.runs.snapshots import SnapshotKeeper
+from cnnviz.runs.start import follow, prepare
+from cnnviz.runs.tensorboard import Board
 from cnnviz.training import data
 from cnnviz.training.checkpoints import Card, Checkpoint, read_checkpoint, save_checkpoint
+from cnnviz.training.devices import is_out_of_memory
+from cnnviz.training.distributed import World
 from cnnviz.training.files import atomic_write, sweep_temporaries
-from cnnviz.training.loop import Trainer, device_name, evaluate, pick_device
+from cnnviz.training.loop import Trainer, device_name, evaluate
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -35,14 +40,22 @@ class RunObserver:
     def __init__(self, run: Run, status: Status, listener: Listener | None = None) -> None:
         self.run, self.status, self.listener = run, status, listener
         self.asked = threading.Event()
+        self.snapshots: SnapshotKeeper | None = None
+        self.board: Board | None = None
+        #: Multiply-accumulates of one image, once they are known.
+        self.macs = 0
         self._metrics = (run.path / METRICS).open("a")
 
     def report(self, record: dict[str, Any]) -> None:
         """Append to the metrics and refresh the status, which is the heartbeat too."""
         if not self.run.path.is_dir():
             raise CnnvizError(f"The folder of the run {self.run.id} was deleted: training ends.")
+        # A backward pass does each product twice more: for the inputs and for the weights.
+        record = {**record, "macs_per_second": round(3 * self.macs * record["images_per_second"])}
         self._metrics.write(json.dumps(record) + "\n")
         self._metrics.flush()
+        if self.board is not None:
+            self.board.report(record)
         self.update(**self._progress(record))
         if self.listener is not None:
             self.listener(record)
@@ -52,6 +65,8 @@ class RunObserver:
         fields = {"step": done, "epoch": record["epoch"], "seconds": record["seconds"]}
         if record["kind"] == "step":
             fields |= {"loss": record["loss"], "images_per_second": record["images_per_second"]}
+        if "notice" in record:
+            fields["message"] = record["notice"]
         return fields | {"eta": round(record["seconds"] / done * left, 1)}
 
     def update(self, **fields: Any) -> None:  # noqa: ANN401 - the status's fields
@@ -59,8 +74,14 @@ class RunObserver:
         self.status = self.status.model_copy(update={**fields, "updated": time.time()})
         self.run.write_status(self.status)
 
+    def warn(self, message: str) -> None:
+        """Show a sentence with the run, which goes on."""
+        self.update(message=message)
+
     def save(self, state: dict[str, Any]) -> None:
         """Keep the state to resume from; the file before it stays until this one is whole."""
+        if self.snapshots is not None:
+            self.snapshots.keep()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         atomic_write(self.run.path / LAST, buffer.getvalue())
@@ -72,13 +93,21 @@ class RunObserver:
     def close(self) -> None:
         """Close the metrics."""
         self._metrics.close()
+        if self.board is not None:
+            self.board.close()
 
 
-def execute(run: Run, device: str = "auto", listener: Listener | None = None) -> str:
+def execute(
+    run: Run,
+    device: str = "auto",
+    listener: Listener | None = None,
+    world: World | None = None,
+) -> str:
     """Train `run` to its end and return its last state: "done" or "stopped".
 
     Goes on from the last checkpoint where there is one. Whatever goes wrong is written into the
-    status before it is raised. A run that another process trains is refused.
+    status before it is raised. A run that another process trains is refused. Where several
+    processes share the run, this is the first of `world`; the others `accompany` it.
     """
     lock = filelock.FileLock(run.path / LOCK, blocking=False)
     try:
@@ -87,22 +116,51 @@ def execute(run: Run, device: str = "auto", listener: Listener | None = None) ->
         raise CnnvizError(f"The run {run.id} is being trained by another process.") from None
     try:
         with lock:
-            return _locked(run, device, listener)
+            return _locked(run, device, listener, world or World())
     finally:
         with contextlib.suppress(OSError, CnnvizError):  # the queue's trouble is not this run's
             start_next()
 
 
-def _locked(run: Run, device: str, listener: Listener | None) -> str:
+class Companion:
+    """The observer of a process that is not the first: it writes nothing, and hears signals."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def report(self, record: dict[str, Any]) -> None:
+        """Leave it to the first process."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Leave it to the first process."""
+
+    def stopping(self) -> bool:
+        """Whether a signal came."""
+        return self.asked.is_set()
+
+
+def accompany(world: World) -> str:
+    """Train what the first process of `world` trains; return "done" or "stopped" as it does."""
+    observer = Companion()
+    failure = ""
+    try:
+        with _signals(observer.asked):
+            return "done" if follow(world).fit(observer) else "stopped"
+    except RuntimeError as error:
+        failure = world.explain(error)
+        if not failure:
+            raise
+    raise CnnvizError(failure)
+
+
+def _locked(run: Run, device: str, listener: Listener | None, world: World) -> str:
     """Train a run whose folder is this process's alone."""
     if run.can_resume:  # a stop that lies there was meant for the last trainer, who is gone
         (run.path / STOP).unlink(missing_ok=True)
-    started = psutil.Process().create_time()
     status = run.status.model_copy(
         update={
             "state": "starting",
-            "pid": os.getpid(),
-            "pid_started": started,
+            **identify(),
             "message": "",
             "updated": time.time(),
         }
@@ -110,15 +168,17 @@ def _locked(run: Run, device: str, listener: Listener | None) -> str:
     run.write_status(status)
     sweep_temporaries(run.path)
     with contextlib.closing(RunObserver(run, status, listener)) as observer:
-        return _guarded(run, observer, device)
+        return _guarded(run, observer, device, world)
 
 
-def _guarded(run: Run, observer: RunObserver, device: str) -> str:
+def _guarded(run: Run, observer: RunObserver, device: str, world: World) -> str:
     """Train with signals caught and every end, good or bad, written down."""
     failure = ""
     try:
         with _signals(observer.asked):
-            trainer, notice = _prepare(run, device)
+            trainer, notice = prepare(run, device, world)
+            _cut_metrics(run, trainer.step)
+            observer.macs = trace(trainer.model, (trainer.data.channels, *trainer.size)).macs
             observer.update(
                 state="running",
                 steps=trainer.steps,
@@ -127,24 +187,39 @@ def _guarded(run: Run, observer: RunObserver, device: str) -> str:
                 precision=trainer.precision,
                 message=notice,
             )
+            if trainer.recipe.snapshots:
+                observer.snapshots = SnapshotKeeper(run, trainer, observer.warn)
+            if trainer.recipe.tensorboard:
+                observer.board = Board(run, trainer.step, observer.warn)
             if not trainer.fit(observer):
-                observer.update(state="stopped", eta=None)
+                observer.update(state="stopped", step=trainer.step, eta=None)
                 (run.path / STOP).unlink(missing_ok=True)
                 return "stopped"
-            checkpoint = _finish(run, trainer)
+            checkpoint = _finish(run, trainer, observer.macs)
+            if observer.board is not None:
+                observer.board.finish(checkpoint.card, trainer.step)
         observer.update(state="done", accuracy=checkpoint.card.accuracy, eta=None)
         (run.path / STOP).unlink(missing_ok=True)
         return "done"
-    except torch.cuda.OutOfMemoryError:
-        half = max(run.recipe.batch_size // 2, 1)
-        failure = f"The device ran out of memory: start a new run with a batch size of {half}."
     except CnnvizError as error:
         failure = str(error)
     except BaseException as error:
-        _record_failure(run, observer, f"{type(error).__name__}: {error}")
-        raise
+        failure = _explained(run, error) or world.explain(error)
+        if not failure:
+            _record_failure(run, observer, f"{type(error).__name__}: {error}")
+            raise
+    # Outside the handler, where the traceback no longer holds the batch that was too large.
     _record_failure(run, observer, failure)
     raise CnnvizError(failure)
+
+
+def _explained(run: Run, error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full: free some space and resume the run."
+    if not is_out_of_memory(error):
+        return ""
+    half = max(run.recipe.batch_size // 2, 1)
+    return f"The device ran out of memory: start a new run with a batch size of {half}."
 
 
 def _record_failure(run: Run, observer: RunObserver, message: str) -> None:
@@ -175,25 +250,6 @@ def _signals(asked: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _prepare(run: Run, device: str) -> tuple[Trainer, str]:
-    """The trainer, at the step of the last checkpoint, and what the user should know of it."""
-    notice = ""
-    try:
-        chosen = pick_device(device)
-    except CnnvizError:
-        if not (run.path / LAST).exists():
-            raise
-        chosen, notice = torch.device("cpu"), f"{device} is gone; training goes on on the CPU."
-    if chosen.type == "cpu":
-        torch.set_num_threads(cpu_threads())
-    trainer = Trainer(run.recipe, data.load(run.recipe.dataset), chosen)
-    if (run.path / LAST).exists():
-        state = torch.load(run.path / LAST, map_location=chosen, weights_only=True)
-        trainer.load_state_dict(state)
-    _cut_metrics(run, trainer.step)
-    return trainer, notice
-
-
 def _cut_metrics(run: Run, step: int) -> None:
     """Drop what was written after the checkpoint: the resumed run will write it again."""
     known = run.metrics()
@@ -207,10 +263,10 @@ def _cut_metrics(run: Run, step: int) -> None:
         file.write(text.encode())
 
 
-def _finish(run: Run, trainer: Trainer) -> Checkpoint:
+def _finish(run: Run, trainer: Trainer, macs: int) -> Checkpoint:
     """Write the weights, evaluate what was written once on the test images, write the card."""
     images = trainer.data
-    card = _card(run, trainer)
+    card = _card(run, trainer, macs)
     saved = save_checkpoint(trainer.final_model, card, run.path)
     # Rounding to fp16 moves a figure in its last digits; the card's is the file's own.
     result = evaluate(
@@ -220,26 +276,29 @@ def _finish(run: Run, trainer: Trainer) -> Checkpoint:
         mean=images.mean,
         std=images.std,
         size=trainer.size,
+        resized=trainer.resized,
     )
     figures = {
         "accuracy": result.accuracy,
         "loss": result.loss,
         "per_class": result.per_class(images.classes),
+        "confusion": tuple(map(tuple, result.confusion.tolist())),
+        "calibration": result.calibration,
         "test_images": result.images,
     }
     return save_checkpoint(trainer.final_model, card.model_copy(update=figures), run.path)
 
 
-def _card(run: Run, trainer: Trainer) -> Card:
+def _card(run: Run, trainer: Trainer, macs: int) -> Card:
     recipe = trainer.recipe
-    input_size = (trainer.data.channels, *trainer.size)
     return Card(
         name=run.id,
         variant=recipe.variant,
         knobs=recipe.knobs,
         dataset=recipe.dataset,
         classes=trainer.data.classes,
-        input_size=input_size,
+        input_size=(trainer.data.channels, *trainer.size),
+        resize=trainer.resized,
         mean=trainer.data.mean,
         std=trainer.data.std,
         train_images=len(trainer.images),
@@ -250,7 +309,7 @@ def _card(run: Run, trainer: Trainer) -> Card:
         precision=trainer.precision,
         seconds=round(trainer.seconds, 1),
         images_per_second=round(trainer.step * recipe.batch_size / trainer.seconds, 1),
-        macs=trace(trainer.model, input_size).macs,
+        macs=macs,
         history=trainer.history,
     )
 
@@ -267,6 +326,7 @@ def recompute(path: str) -> dict[str, Any]:
         mean=card.mean,
         std=card.std,
         size=card.input_size[1:],
+        resized=card.resize,
     )
     return {
         "checkpoint": checkpoint.name,
@@ -276,5 +336,8 @@ def recompute(path: str) -> dict[str, Any]:
         "loss": result.loss,
         "images": result.images,
         "per_class": result.per_class(images.classes),
+        "classes": list(images.classes),
+        "confusion": result.confusion.tolist(),
+        "calibration": result.calibration.model_dump() if result.calibration else None,
         "card_accuracy": card.accuracy,
     }

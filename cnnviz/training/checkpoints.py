@@ -33,6 +33,7 @@ import cnnviz.architectures
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue
+from cnnviz.training.calibration import Calibration
 from cnnviz.training.files import atomic_write, inside, safe_name
 from cnnviz.training.weights import from_bytes, stored_state, to_bytes
 
@@ -82,11 +83,22 @@ class Card(BaseModel):
     dataset: str = Field(min_length=1, max_length=100, description="what it was trained on")
     classes: tuple[str, ...] = Field(min_length=1, description="class names, by output unit")
     input_size: tuple[int, int, int] = Field(description="channels, height, width")
+    resize: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="side to which an image is brought before the middle, of input_size, is cut "
+        "out of it; 0: it is brought to input_size",
+    )
     mean: tuple[float, ...] = Field(description="per channel, of images scaled to 0..1")
     std: tuple[float, ...] = Field(description="per channel, of images scaled to 0..1")
     accuracy: Fraction | None = Field(None, description="fraction right of all test images")
     loss: Measured = Field(None, description="mean cross-entropy on the test images, in nats")
     per_class: dict[str, Fraction] = Field({}, description="fraction right of each class")
+    confusion: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = Field(
+        (), description="test images of each class (rows) by the class they were given"
+    )
+    calibration: Calibration | None = Field(None, description="confidence against accuracy")
     test_images: int = Field(0, ge=0, description="images behind `accuracy`")
     train_images: int = Field(0, ge=0, description="images trained on")
     recipe: dict[str, Any] = Field({}, description="everything that decided the training")
@@ -127,6 +139,8 @@ class Card(BaseModel):
         channels = self.input_size[0]
         if any(not 1 <= side <= 4096 for side in self.input_size):
             raise ValueError(f"input_size {list(self.input_size)} is not between 1 and 4096")
+        if 0 < self.resize < max(self.input_size[1:]):
+            raise ValueError(f"resize {self.resize} is less than the {self.input_size[1]} cut out")
         if len(self.mean) != channels or len(self.std) != channels:
             raise ValueError(
                 f"mean has {len(self.mean)} and std {len(self.std)} numbers for {channels} channels"
@@ -138,7 +152,20 @@ class Card(BaseModel):
         unknown = set(self.per_class) - set(self.classes)
         if unknown:
             raise ValueError(f"per_class names {sorted(unknown)[0]!r}, which is no class")
+        self._refuse_other_test()
         return self
+
+    def _refuse_other_test(self) -> None:
+        """The confusion and the calibration, where given, are of these classes and test images."""
+        sides = [len(self.confusion), *map(len, self.confusion)]
+        if self.confusion and set(sides) != {len(self.classes)}:
+            raise ValueError(f"confusion is not {len(self.classes)} rows of as many numbers")
+        counts = {"confusion": sum(map(sum, self.confusion)) if self.confusion else None}
+        if self.calibration is not None:
+            counts["calibration"] = sum(part.count for part in self.calibration.bins)
+        for name, count in counts.items():
+            if count not in (None, self.test_images):
+                raise ValueError(f"{name} counts {count} of {self.test_images} test images")
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from torch import nn
 
 import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
+from cnnviz.architectures.published import check_fit
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue, Variant
 from cnnviz.training.data import DATASETS
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+#: Fields that may differ when a run is resumed: they decide nothing that is learnt.
+RESULT_FREE = frozenset({"compile", "snapshots", "tensorboard"})
 
 
 class Recipe(BaseModel):
@@ -47,15 +49,49 @@ class Recipe(BaseModel):
     crop_padding: int = Field(4, ge=0, le=64, description="pixels by which crops are shifted")
     flip: bool = Field(True, description="mirror images at random")
     cutout: int = Field(0, ge=0, le=512, description="side of the erased square; 0: none")
+    # Zhang et al. 2018, section 3.3, take 0.2 to 0.4 for ImageNet and 1 for CIFAR-10.
+    mixup: float = Field(
+        0.0, ge=0, le=10, description="blend images in pairs; alpha of the shares; 0: off"
+    )
+    resize: int = Field(
+        0, ge=0, le=1024, description="side to which images are brought; 0: the network's own"
+    )
+    crop: int = Field(
+        0, ge=0, le=1024, description="side cut out at random, the middle when testing; 0: all"
+    )
+    weights: str = Field(
+        "random",
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$",
+        description="begin with: random, imagenet (published), or a trained model's name",
+    )
+    freeze: bool = Field(False, description="train the last layer only")
     holdout: int = Field(0, ge=0, le=1_000_000, description="training images kept for validation")
     precision: Precision = Field("auto", description="auto: bf16 where it pays")
+    compile: bool = Field(False, description="torch.compile; without it where that fails")
+    snapshots: bool = Field(
+        True, description="keep the weights of a few epochs, to see units evolve"
+    )
+    tensorboard: bool = Field(False, description="write TensorBoard's event files as well")
     seed: int = Field(0, ge=0, lt=2**31, description="the same seed and device repeat a run")
 
     @model_validator(mode="after")
     def _known_names(self) -> Recipe:
         if self.dataset not in DATASETS:
             raise ValueError(f"there is no data set {self.dataset!r}; known: {', '.join(DATASETS)}")
+        if self.freeze and self.weights == "random":
+            raise ValueError("freeze needs trained weights to keep: set weights as well")
         return self
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Height and width to which images are brought before anything is cut out of them."""
+        own = registry.get(self.variant).input_for(**self.knobs)
+        return (self.resize, self.resize) if self.resize else (own[1], own[2])
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return (self.crop, self.crop) if self.crop else self.resized
 
     def changed(self, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of several types
         """Return the recipe with some fields replaced, checked again."""
@@ -66,7 +102,8 @@ class Recipe(BaseModel):
 class Setting:
     """A field of the recipe as a form or a command line offers it.
 
-    `kind` is int, float, bool or str; a str has `choices`, a number `low` and `high`.
+    `kind` is int, float, bool or str. A number has `low` and `high`, a str has `choices` or, being
+    free text, none.
     """
 
     name: str
@@ -92,8 +129,8 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     if choices:
         return Setting(name, text, str, choices)
     kind: Any = field.annotation
-    if kind is bool:
-        return Setting(name, text, bool)
+    if kind in (bool, str):
+        return Setting(name, text, kind)
     bounds = {type(item): item for item in field.metadata}
     step = 1.0 if kind is int else 1e-6  # how far inside an open bound a number still is
     low = getattr(bounds.get(Ge), "ge", None)
@@ -116,20 +153,84 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         field = ".".join(str(part) for part in first["loc"]) or "the recipe"
         raise CnnvizError(f"{field}: {first['msg'].removeprefix('Value error, ')}.") from error
     variant = registry.get(recipe.variant)
-    return recipe.model_copy(update={"knobs": variant.check_knobs(recipe.knobs)})
+    checked = recipe.model_copy(update={"knobs": variant.check_knobs(recipe.knobs)})
+    if checked.crop > min(checked.resized):
+        raise CnnvizError(
+            f"crop: {checked.crop} is more than the side {min(checked.resized)} it is cut out of: "
+            "make crop smaller or resize larger."
+        )
+    if checked.weights == "imagenet":
+        check_fit(variant, None, checked.knobs)
+    return checked
 
 
-def default_recipe(variant: str, dataset: str = "cifar10", **changes: Any) -> Recipe:  # noqa: ANN401
-    """Return the recipe that fits a variant and data set, with `changes` applied."""
+#: The named recipes, in words.
+RECIPE_TITLES = {
+    "default": "from scratch",
+    "chapter": "fine-tune ImageNet weights, as the chapter does",
+}
+
+
+def named_recipes(variant: str, dataset: str = "cifar10") -> dict[str, Recipe]:
+    """Return the recipes that there are for a variant and data set, by their names.
+
+    "default" always; "chapter" for CIFAR-10 and the networks that have published weights.
+    """
+    recipes = {"default": default_recipe(variant, dataset)}
+    if registry.get(variant).weights and dataset == "cifar10":
+        recipes["chapter"] = default_recipe(variant, dataset, recipe="chapter")
+    return recipes
+
+
+def default_recipe(
+    variant: str,
+    dataset: str = "cifar10",
+    recipe: str = "default",
+    **changes: Any,  # noqa: ANN401 - fields of several types
+) -> Recipe:
+    """Return a named recipe for a variant and data set, with `changes` applied.
+
+    Raises `CnnvizError` for a recipe that the variant does not have on that data set.
+    """
     chosen = registry.get(variant)
     fields = {"variant": variant, "dataset": dataset, **_family_defaults(chosen)}
+    if recipe != "default":
+        _refuse_unknown(recipe, chosen, dataset)
+        fields |= {**_CHAPTER, **_CHAPTER_BY_FAMILY.get(chosen.architecture, {})}
     if dataset == "digits":
         fields |= _DIGITS
-    elif "holdout" not in changes:
+    elif changes.get("holdout") is None:
         fields["holdout"] = 5_000  # He et al. 2015, section 4.2: a 45k / 5k split
     given = {name: value for name, value in changes.items() if value is not None}
     return parse_recipe({**fields, **given})
 
+
+def _refuse_unknown(recipe: str, variant: Variant, dataset: str) -> None:
+    if recipe not in RECIPE_TITLES:
+        raise CnnvizError(f"There is no recipe {recipe!r}; known: {', '.join(RECIPE_TITLES)}.")
+    if not variant.weights or dataset != "cifar10":
+        raise CnnvizError(
+            f"The recipe {recipe!r} fine-tunes published weights on cifar10, and {variant.name} "
+            f"on {dataset} cannot be trained so: leave --recipe out."
+        )
+
+
+# The chapter's AlexNet: images brought to 70 × 70 and cropped to 64 × 64, normalised with
+# CIFAR-10's statistics (as every run on it is), weights of ImageNet, the last layer replaced. It
+# names no optimiser; the small rate is the usual one for weights that are already good.
+_CHAPTER: dict[str, Any] = {
+    "weights": "imagenet",
+    "resize": 70,
+    "crop": 64,
+    "crop_padding": 0,
+    "flip": False,
+    "epochs": 10,
+    "lr": 0.005,
+    "label_smoothing": 0.0,
+    "ema": 0.0,
+}
+# Liu et al. 2022, table 5: fine-tuning with AdamW at 5e-5 and a decay of 1e-8.
+_CHAPTER_BY_FAMILY = {"convnext": {"lr": 5e-5, "weight_decay": 1e-8}}
 
 # The digits are few and centred: small batches, a small shift, and no mirroring (a mirrored 2 is
 # no digit).
@@ -172,31 +273,3 @@ def _family_defaults(variant: Variant) -> dict[str, Any]:
         },
     }
     return by_family.get(variant.architecture, {})
-
-
-def choose_precision(wanted: Precision, model: nn.Module, device: torch.device) -> str:
-    """Return "bf16" or "fp32": what `wanted` means for this network on this device.
-
-    "auto" takes bf16 autocast where it pays: on CUDA devices that have it, and on CPUs with
-    bf16 instructions unless the network has depthwise convolutions, which oneDNN runs 1.5 to 2
-    times slower in bf16 than in fp32.
-    """
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if device.type == "cpu" and _cpu_has_bf16() and not _has_depthwise(model):
-        return "bf16"
-    return "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-
-
-def _has_depthwise(model: nn.Module) -> bool:
-    return any(
-        isinstance(m, nn.Conv2d) and m.groups > 1 and m.groups == m.in_channels
-        for m in model.modules()
-    )

@@ -209,6 +209,45 @@ def test_a_full_disk_is_the_runs_state(monkeypatch):
     assert "disk is full" in run.status.message
 
 
+def test_a_disk_that_fills_up_between_two_lines_of_the_metrics_is_said(monkeypatch):
+    run = new_run(epochs=30)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(worker.json, "dumps", full)  # stands for the write, which has no name
+    with pytest.raises(CnnvizError, match="disk is full"):
+        worker.execute(run, "cpu")
+    monkeypatch.undo()
+    assert run.state == "failed"
+    assert "disk is full" in run.status.message
+
+
+def test_without_a_free_block_the_end_is_still_written(monkeypatch):
+    """A run keeps some room for the last thing that it has to say."""
+    run = new_run()
+    reserve = run.path / folder.RESERVE
+    assert reserve.stat().st_size == folder.RESERVED
+    write = folder.atomic_write
+
+    def full(path, data):
+        if reserve.exists():
+            raise CnnvizError("The disk is full: free some space.")
+        write(path, data)
+
+    monkeypatch.setattr(folder, "atomic_write", full)
+    known = run.status
+    with pytest.raises(CnnvizError, match="disk is full"):
+        run.write_status(known.model_copy(update={"state": "running"}))
+    run.write_status(known.model_copy(update={"state": "failed", "message": "full"}))
+    assert (run.state, run.status.message) == ("failed", "full")
+    monkeypatch.undo()
+    run.write_status(known.model_copy(update={"state": "starting"}))
+    assert reserve.exists()  # a resumed run has it again
+    run.write_status(known.model_copy(update={"state": "done"}))
+    assert not reserve.exists()
+
+
 def test_a_deleted_folder_ends_the_training():
     import shutil
 
@@ -287,8 +326,9 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bits():
     moments = random.Random(os.environ.get("CNNVIZ_TEST_SEED", "7"))
     kills = 0
     while kills < 10:
-        runs.enqueue(killed, "cpu")
         began = killed.status.step
+        runs.enqueue(killed, "cpu")
+        wait_for(lambda: killed.status.pid or not killed.is_active)  # its runner has started it
         # Half of the time while torch loads and the checkpoint is read, half while it trains.
         if moments.random() < 0.5:
             wait_for(lambda began=began: killed.status.step > began or not killed.is_active)

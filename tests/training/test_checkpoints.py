@@ -19,6 +19,7 @@ from cnnviz import architectures
 from cnnviz.errors import CnnvizError
 from cnnviz.settings import ROOT
 from cnnviz.training import checkpoints, files, weights
+from cnnviz.training.calibration import Bin, Calibration
 from cnnviz.training.checkpoints import (
     Card,
     list_checkpoints,
@@ -425,3 +426,50 @@ def test_kill_9_at_any_moment_leaves_a_checkpoint_that_loads(saved):
         assert attempt == 0 or bias[0] == loaded.card.epochs % 1000
     files.sweep_temporaries(folder)
     assert not list(folder.glob(".*.tmp"))
+
+
+# How the final evaluation went
+
+
+def test_confusion_and_calibration_come_back(model, tmp_path):
+    confusion = tuple(tuple(3 if i == j else 0 for j in range(10)) for i in range(10))
+    bins = (Bin(count=0),) * 14 + (Bin(count=30, confidence=0.97, accuracy=1.0),)
+    measured = Calibration(ece=0.03, brier=0.01, bins=bins)
+    written = card(confusion=confusion, calibration=measured, test_images=30)
+    save_checkpoint(model, written, tmp_path)
+    read = read_checkpoint(tmp_path / "net.json").card
+    assert read.confusion == confusion
+    assert read.calibration == measured
+
+
+def test_a_card_from_before_there_were_any_is_read(saved):
+    content = json.loads(saved.card_path.read_text())
+    del content["confusion"], content["calibration"]
+    saved.card_path.write_text(json.dumps(content))
+    read = read_checkpoint(saved.path).card
+    assert (read.confusion, read.calibration) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"confusion": [[1]]}, "10 rows"),
+        ({"confusion": [[0] * 10] * 9}, "10 rows"),
+        ({"confusion": [[0] * 9] * 10}, "10 rows"),
+        ({"confusion": [[-1] * 10] * 10}, "greater than or equal to 0"),
+        ({"confusion": [[1] * 10] * 10, "test_images": 99}, "100 of 99"),
+        ({"calibration": {"ece": 2, "brier": 0, "bins": [{"count": 0}]}}, "ece"),
+        ({"calibration": {"ece": 0, "brier": 0, "bins": [{"count": 3}]}}, "3 of 0"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused(saved, changes, word):
+    rewrite_card(saved, **changes)
+    refused(lambda: read_checkpoint(saved.path), "not a valid card", word)
+
+
+def test_the_published_cards_are_read():
+    assert {c.name for c in list_checkpoints(ROOT / "checkpoints")} >= {
+        "lenet5",
+        "lenet5_cifar",
+        "resnet20_cifar",
+    }

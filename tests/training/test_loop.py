@@ -68,7 +68,9 @@ def trained(recipe, digits, stop_at=()):
 
 
 @pytest.mark.parametrize(
-    "recipe", [small(), small(optimizer="adamw", ema=0.9, lr=1e-3, cutout=8)], ids=["sgd", "adamw"]
+    "recipe",
+    [small(), small(optimizer="adamw", ema=0.9, lr=1e-3, cutout=8, mixup=0.5)],
+    ids=["sgd", "adamw"],
 )
 def test_a_run_cut_anywhere_ends_with_the_same_bits(recipe, digits):
     whole, _ = trained(recipe, digits)
@@ -91,6 +93,21 @@ def test_lenet5_learns_the_digits(digits):
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
 
 
+def test_fp16_scales_its_gradients_and_goes_on_with_the_same_scale(digits):
+    settings = {"epochs": 1, "batch_size": 2, "holdout": 1433}  # fp16 is slow on a CPU
+    recipe = default_recipe("lenet_modern", "digits", precision="fp16", **settings)
+    whole, _ = trained(recipe, digits)
+    cut, _ = trained(recipe, digits, stop_at=[1])
+    assert whole._scaler.state_dict() == cut._scaler.state_dict()
+    assert whole._scaler.get_scale() == 65536  # torch's first one: nothing overflowed
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, cut.model.state_dict()[name])
+    plain, recorder = trained(recipe.changed(precision="fp32"), digits)
+    assert not plain._scaler.is_enabled()
+    norm = recorder.records[-1]["grad_norm"]  # not 65536 times as large
+    assert loop.gradient_norm(whole.model).item() == pytest.approx(min(norm, 2.0), rel=0.05)
+
+
 def test_another_seed_is_another_run(digits):
     first, _ = trained(small(epochs=1), digits)
     second, _ = trained(small(epochs=1, seed=1), digits)
@@ -99,13 +116,13 @@ def test_another_seed_is_another_run(digits):
 
 def test_the_first_step_is_sgds(digits):
     """Against torch's own arithmetic, written out: momentum SGD's first step is lr × gradient."""
-    recipe = small(warmup_epochs=0, grad_clip=0, momentum=0, weight_decay=0, crop_padding=0)
+    recipe = small(warmup_epochs=0, grad_clip=0, momentum=0, weight_decay=0)
     trainer = loop.Trainer(recipe, digits, CPU)
     before = trainer.model.f6.weight.detach().clone()
-    images, labels = trainer._batch()
-    F.cross_entropy(trainer.model(images), labels).backward()
+    batch = trainer.batches.at(0)
+    F.cross_entropy(trainer.model(batch.images), batch.labels).backward()
     gradient = trainer.model.f6.weight.grad.clone()
-    trainer._train_step()
+    trainer.train_step()
     torch.testing.assert_close(trainer.model.f6.weight.detach(), before - recipe.lr * gradient)
 
 
@@ -115,7 +132,7 @@ def test_every_image_is_seen_once_an_epoch(digits):
     seen = torch.zeros(10, dtype=torch.long)
     for step in range(trainer.per_epoch):
         trainer.step = step
-        seen += torch.bincount(trainer._batch()[1], minlength=10)
+        seen += torch.bincount(trainer.batches.at(step).labels, minlength=10)
     assert torch.equal(seen, torch.bincount(trainer.labels, minlength=10))
 
 
@@ -151,6 +168,20 @@ def test_another_recipe_is_refused_with_the_difference(digits):
         other.load_state_dict(state)
 
 
+def test_a_run_begun_before_a_setting_existed_goes_on(digits):
+    state = loop.Trainer(small(), digits, CPU).state_dict()
+    for younger in ("snapshots", "cutout"):
+        del state["recipe"][younger]
+    loop.Trainer(small(), digits, CPU).load_state_dict(state)
+    with pytest.raises(CnnvizError, match=r"cutout 0 → 8"):  # it was trained without
+        loop.Trainer(small(cutout=8), digits, CPU).load_state_dict(state)
+
+
+def test_settings_that_change_no_number_may_differ_when_a_run_goes_on(digits):
+    state = loop.Trainer(small(), digits, CPU).state_dict()
+    loop.Trainer(small(snapshots=False), digits, CPU).load_state_dict(state)
+
+
 def test_evaluation_counts_by_class_and_leaves_the_mode_alone():
     class Always3(torch.nn.Module):
         def __init__(self):
@@ -178,3 +209,37 @@ def test_evaluation_counts_by_class_and_leaves_the_mode_alone():
 def test_a_device_that_is_not_there_is_refused(name):
     with pytest.raises(CnnvizError, match="use"):
         loop.pick_device(name)
+
+
+def test_each_record_has_the_gradient_s_norm_and_the_memory(digits):
+    trainer, recorder = trained(small(epochs=1, grad_clip=0.0), digits)
+    gradients = torch.cat([p.grad.flatten() for p in trainer.model.parameters()])
+    for record in recorder.records[-2:]:  # the epoch's and the last step's
+        assert record["grad_norm"] == pytest.approx(float(gradients.norm()), rel=1e-4)
+        assert record["memory"] > 50e6
+        assert record["images_per_second"] > 0
+    assert {r["kind"] for r in recorder.records[-2:]} == {"epoch", "step"}
+    # What the card keeps of an epoch has not grown.
+    assert set(trainer.history[0]) == {
+        "step",
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "lr",
+        "seconds",
+    }
+
+
+def test_the_norm_is_that_before_the_clip(digits):
+    clipped, recorder = trained(small(epochs=1, grad_clip=1e-3), digits)
+    gradients = torch.cat([p.grad.flatten() for p in clipped.model.parameters()])
+    assert float(gradients.norm()) == pytest.approx(1e-3, rel=1e-3)
+    assert recorder.records[-1]["grad_norm"] > 1
+
+
+def test_weights_that_were_asked_for_must_be_given(digits):
+    trainer = loop.Trainer(small(weights="lenet5"), digits, CPU)
+    with pytest.raises(ValueError, match="lenet5"):
+        trainer.fit(Recorder().watch(trainer))

@@ -1,12 +1,12 @@
 """Recipes: checked, complete for every variant, and honest about what is wrong."""
 
 import pytest
-import torch
-from torch import nn
 
 from cnnviz import architectures
 from cnnviz.errors import CnnvizError
+from cnnviz.settings import ROOT
 from cnnviz.training import recipe as recipes
+from cnnviz.training.checkpoints import read_checkpoint
 
 
 @pytest.mark.parametrize("variant", [v.name for v in architectures.list_variants()])
@@ -23,7 +23,8 @@ def test_a_mirrored_digit_is_no_digit():
 
 
 def test_none_leaves_the_default():
-    default = recipes.default_recipe("resnet20_cifar")
+    default = recipes.default_recipe("resnet20_cifar", holdout=None)
+    assert default.holdout == 5_000
     assert recipes.default_recipe("resnet20_cifar", epochs=None, seed=3) == default.changed(seed=3)
 
 
@@ -46,13 +47,50 @@ def test_what_cannot_be_is_refused_by_name(change, message):
         recipes.default_recipe("resnet20_cifar").changed(**change)
 
 
-def test_precision_avoids_bf16_for_depthwise_networks_on_a_cpu(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    cpu = torch.device("cpu")
-    dense = nn.Conv2d(8, 8, 3)
-    depthwise = nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 4, 1))
-    assert recipes.choose_precision("auto", dense, cpu) == "bf16"
-    assert recipes.choose_precision("auto", depthwise, cpu) == "fp32"
-    assert recipes.choose_precision("bf16", depthwise, cpu) == "bf16"
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
-    assert recipes.choose_precision("auto", dense, cpu) == "fp32"
+def test_the_chapter_s_recipe():
+    """Its transforms and weights (chapter, AlexNet): resize 70, crop 64, nothing else."""
+    recipe = recipes.named_recipes("alexnet")["chapter"]
+    assert (recipe.resize, recipe.crop, recipe.weights) == (70, 64, "imagenet")
+    assert (recipe.resized, recipe.input_size) == ((70, 70), (64, 64))
+    assert (recipe.flip, recipe.crop_padding, recipe.cutout, recipe.mixup) == (False, 0, 0, 0)
+    assert not recipe.freeze
+
+
+def test_cifar_10_is_normalised_as_in_the_chapter():
+    card = read_checkpoint(ROOT / "checkpoints" / "resnet20_cifar").card  # the data set's own
+    assert tuple(round(m, 4) for m in card.mean) == (0.4914, 0.4822, 0.4465)
+    assert tuple(round(s, 4) for s in card.std) == (0.2470, 0.2435, 0.2616)
+
+
+def test_every_network_with_published_weights_can_be_fine_tuned_and_no_other():
+    for variant in architectures.list_variants():
+        names = set(recipes.named_recipes(variant.name))
+        assert names == ({"default", "chapter"} if variant.weights else {"default"})
+        assert set(recipes.named_recipes(variant.name, "digits")) == {"default"}
+    with pytest.raises(CnnvizError, match="lenet5 on cifar10 cannot be trained so"):
+        recipes.default_recipe("lenet5", recipe="chapter")
+    with pytest.raises(CnnvizError, match="known: default, chapter"):
+        recipes.default_recipe("alexnet", recipe="chapters")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crop": 300}, "crop: 300 is more than the side 224"),
+        ({"resize": 60, "crop": 64}, "crop: 64 is more than the side 60"),
+        ({"freeze": True}, "freeze needs trained weights"),
+        ({"weights": "../x"}, "weights: "),
+        ({"weights": "imagenet", "variant": "lenet5"}, "lenet5 has no published weights"),
+    ],
+)
+def test_fine_tuning_that_cannot_be_is_refused(change, message):
+    with pytest.raises(CnnvizError, match=message):
+        recipes.default_recipe("alexnet").changed(**change)
+
+
+def test_every_setting_can_be_offered():
+    offered = {item.name: item for item in recipes.settings()}
+    assert offered["weights"].kind is str
+    assert offered["weights"].choices == ()
+    assert offered["precision"].choices == ("auto", "fp32", "bf16", "fp16")
+    assert (offered["mixup"].low, offered["mixup"].high) == (0, 10)
