@@ -2,6 +2,7 @@
 
     python -m benchmarks.sight [--units 32] [--repeats 3] [--threads 1] [NETWORK …]
     python -m benchmarks.sight --scan [--images 10000] [--threads 1] [MODEL …]
+    python -m benchmarks.sight --pages [--images 10000] [--threads 2] [MODEL …]
 
 Each network has random weights and sees one 3 × 32 × 32 image; every way brings the strongest
 activation of each of the first units of a layer back to the pixels by the deconvnet rule:
@@ -25,7 +26,12 @@ models over the CIFAR-10 test images (`cnnviz.top_activations`), against a plain
 same normalised batches. The two take turns batch by batch, so that what else the machine does
 falls on both.
 
-All times are CPU time, which leaves out what a busy machine gives to others.
+`--pages` draws, for each layer that has feature maps, the first sixteen units by nine patches and
+their nine reconstructions (`cnnviz.sight.unit_figures` and the picture of them), with the strongest
+images known, against a plain forward pass of the images that are drawn. Its times are what the
+clock says, since a visitor waits for the clock.
+
+All other times are CPU time, which leaves out what a busy machine gives to others.
 """
 
 import argparse
@@ -43,6 +49,8 @@ from torch import nn
 
 import cnnviz
 from cnnviz.sight.batches import Batches
+from cnnviz.sight.mosaic import units_mosaic
+from cnnviz.sight.units import unit_figures
 from cnnviz.subjects import find_subject
 from cnnviz.training.data import load
 
@@ -100,16 +108,20 @@ def with_captum_cut(body: nn.Module, image: torch.Tensor, targets: list[tuple[in
         deconvolution.attribute(image, target=target)
 
 
-def seconds(ways: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+def seconds(
+    ways: Sequence[Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.process_time,
+) -> list[float]:
     """Median CPU time of each way, in turns, after one call that is not measured."""
     for way in ways:
         way()
     times: list[list[float]] = [[] for _ in ways]
     for _ in range(repeats):
         for way, taken in zip(ways, times, strict=True):
-            start = time.process_time()
+            start = clock()
             way()
-            taken.append(time.process_time() - start)
+            taken.append(clock() - start)
     return [statistics.median(taken) for taken in times]
 
 
@@ -180,6 +192,58 @@ def print_scans(names: Sequence[str], count: int, repeats: int) -> None:
         )
 
 
+def page_costs(name: str, count: int, repeats: int) -> list[tuple[str, int, float, float]]:
+    """Each layer's path and images, and seconds of a page of units and of plain forward passes."""
+    subject = find_subject(name)
+    network = subject.load()
+    trace = cnnviz.trace(network, subject.input_size)
+    units = {row.path: row.output_shape[1] for row in trace.layers if is_drawn(row)}
+    images = load("cifar10").for_channels(subject.input_size[0]).test_images[:count]
+    statistics_of = {"mean": subject.mean, "std": subject.std}
+    top = cnnviz.top_activations(network, images, list(units), **statistics_of)
+    batches = Batches.of(images, subject.mean, subject.std, None, network)
+    costs = []
+    for layer, total in units.items():
+        chosen = range(min(total, 16))
+        drawn = top[layer].indices[: len(chosen)].unique()
+        taken = seconds(
+            (
+                lambda layer=layer, chosen=chosen: units_mosaic(
+                    unit_figures(
+                        network, trace, images, layer, chosen, top=top[layer], **statistics_of
+                    )
+                ),
+                lambda drawn=drawn: network(batches.prepare(images[drawn])),
+            ),
+            repeats,
+            time.perf_counter,
+        )
+        costs.append((layer, len(drawn), *taken))
+    return costs
+
+
+def is_drawn(row: cnnviz.Layer) -> bool:
+    """Whether an operator gives feature maps."""
+    maps = len(row.output_shape) == 4 and min(row.output_shape[2:]) > 1
+    return maps and row.kind in ("conv", "activation", "pool", "norm", "merge")
+
+
+def print_pages(names: Sequence[str], count: int, repeats: int) -> None:
+    """Print a markdown table with one row for each layer, and the longest of each model."""
+    print("| model | layer | images | a page (s) | their forward pass (s) | page / forward |")
+    print("|---|---|--:|--:|--:|--:|")
+    longest = []
+    for name in names:
+        with torch.no_grad():
+            costs = page_costs(name, count, repeats)
+        for layer, drawn, page, plain in costs:
+            ratio = page / plain
+            print(f"| {name} | {layer} | {drawn} | {page:.2f} | {plain:.3f} | {ratio:.0f} × |")
+        layer, _, page, _ = max(costs, key=lambda cost: cost[2])
+        longest.append(f"{name}: {page:.2f} s at {layer}")
+    print(f"\nThe longest page of {'; of '.join(longest)}")
+
+
 def print_rates(names: Sequence[str], units: int, repeats: int) -> None:
     """Print a markdown table with one row for each layer."""
     print(
@@ -203,10 +267,11 @@ def print_rates(names: Sequence[str], units: int, repeats: int) -> None:
 
 
 def main() -> None:
-    """Print a table of reconstructions or of scans."""
+    """Print a table of reconstructions, of scans or of pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
     parser.add_argument("--scan", action="store_true", help="measure scans of a data set")
+    parser.add_argument("--pages", action="store_true", help="measure pages of sixteen units")
     parser.add_argument("--images", type=int, default=10_000, help="of a scan")
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
@@ -221,6 +286,8 @@ def main() -> None:
     )
     if arguments.scan:
         print_scans(arguments.networks or SCANNED, arguments.images, arguments.repeats)
+    elif arguments.pages:
+        print_pages(arguments.networks or SCANNED, arguments.images, arguments.repeats)
     else:
         print_rates(arguments.networks or tuple(LAYERS), arguments.units, arguments.repeats)
 

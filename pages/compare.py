@@ -1,6 +1,6 @@
 import streamlit as st
 
-from cnnviz.ui import compare_panels, panels, predict_panels
+from cnnviz.ui import compare_panels, panels, predict_panels, url
 
 panels.head(
     "Compare",
@@ -9,7 +9,7 @@ panels.head(
 frame = compare_panels.frame_of(predict_panels.trained_models())
 if frame.empty:
     st.info("No trained network has a measured accuracy yet: finish a run on the Train page.")
-    st.stop()
+    url.stop()
 dataset, cost = compare_panels.pick(frame)
 chosen = frame[frame["dataset"] == dataset].sort_values("accuracy", ascending=False)
 # Two runs of one network get their runs' names beside the title.

@@ -9,7 +9,6 @@ panels.head(
 )
 try:
     look = filters_panels.pick()
-    filters_panels.table(look)
     if look.view == "filters":
         filters_grid.show(look)
     else:

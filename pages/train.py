@@ -1,13 +1,24 @@
 import streamlit as st
 
-from cnnviz.ui import panels, train_panels
+from cnnviz import runs
+from cnnviz.ui import panels, train_queue, train_request, train_watch
 
 panels.head(
     "Train",
-    "Start a training run and watch it learn. It has a process of its own: close the page, even "
+    "Start training runs and watch them learn. Each has a process of its own: close the page, even "
     "the app, and it goes on.",
 )
-train_panels.new_run()
+train_request.new_runs()
 st.divider()
-train_panels.watch_runs()
-train_panels.log(st.session_state.get("run"))
+survey = runs.survey_runs()
+train_queue.broken(survey.problems)
+if survey.runs:
+    found = {run.id: run for run in survey.runs}
+    train_queue.ask_clusters(survey.runs)
+    train_watch.keep_run(found)
+    if len(found) > 1:
+        train_queue.show(survey.runs)
+    train_watch.show(found)
+else:
+    st.session_state.pop("run", None)
+    st.info("No run yet. Press **Start training**: LeNet on the digits takes seconds.")

@@ -37,8 +37,13 @@ def own_folders(tmp_path_factory, monkeypatch):
 def end_runs(folder: Path) -> None:
     """Kill what still trains in `folder`: a detached run outlives the test that failed."""
     from cnnviz.runs import Run
+    from cnnviz.runs.folder import RECIPE
 
-    for run in map(Run, folder.glob("*")):
+    found = [Run(path.parent) for path in folder.glob(f"*/{RECIPE}")]
+    for run in found:  # or the runner would start the next
+        if run.status.state == "queued":
+            run.write_status(run.status.model_copy(update={"state": "stopped"}))
+    for run in found:
         if run.is_active and run.status.pid not in (None, os.getpid()):
             with contextlib.suppress(psutil.Error):
                 psutil.Process(run.status.pid).kill()

@@ -150,7 +150,7 @@ def test_a_failure_exits_with_1_and_one_line(call, arguments, words, form):
 
 
 def test_a_file_that_cannot_be_used_is_named(call, monkeypatch):
-    def refuse():
+    def refuse(heads_only=False):
         raise PermissionError(13, "Permission denied", "/somewhere/runs")
 
     monkeypatch.setattr(runs, "survey_runs", refuse)
@@ -369,9 +369,13 @@ def test_train_as_json_prints_one_document(ask):
     assert (run.recipe.batch_size, run.recipe.flip, run.status.steps) == (256, False, 6)
 
 
-def test_a_training_that_fails_says_why_and_is_kept(call):
-    answer = call("train", "lenet5_cifar", "--dataset", "digits", "--holdout", 5000, "--json")
-    refused(answer, 1, "5")
+def test_a_training_that_fails_says_why_and_is_kept(call, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
+    answer = call("train", "lenet5_cifar", "--json")
+    refused(answer, 1, "python -m cnnviz data cifar10")
     (run,) = runs.list_runs()
     assert run.state == "failed"
     assert run.status.message in answer[2]

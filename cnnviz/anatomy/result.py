@@ -154,6 +154,18 @@ class Trace:
         return None
 
     @property
+    def depth(self) -> int:
+        """Convolutions and fully connected layers on the longest path from input to output.
+
+        Papers count depth so: a shortcut's projection and parallel branches add nothing to it.
+        """
+        depths: dict[int, int] = {}
+        for layer in self.layers:
+            before = max((depths.get(source, 0) for source in layer.inputs), default=0)
+            depths[layer.index] = before + (layer.kind in ("conv", "linear"))
+        return max(depths.values(), default=0)
+
+    @property
     def edges(self) -> list[tuple[int, int]]:
         """(producer, consumer) for each tensor handed on; producer -1 is the input image."""
         return [(source, layer.index) for layer in self.layers for source in layer.inputs]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import plotly.graph_objects as go
+from dataclasses import replace
 
-from cnnviz.charts.costs import KINDS, NOUN, Cost, shares_of, stage_names
-from cnnviz.charts.style import BACKGROUND, LINE, TEXT, styled
+import pandas as pd
+
+from cnnviz.charts import bars
+from cnnviz.charts.costs import (
+    NOUN,
+    Cost,
+    cost_sentence,
+    layer_items,
+    shares_of,
+    stage_names,
+)
 
 MAP_COSTS: tuple[Cost, ...] = ("params", "macs", "output_bytes")
 
@@ -46,80 +54,21 @@ def layer_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     return f"{frame['path'].iloc[most]} is the largest layer, with {share:.2g} %"
 
 
-def cost_treemap(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
-    """Draw each layer's `cost` as an area, inside the area of its stage."""
-    stages = stage_names(frame)
-    values = frame[cost].fillna(0).astype("int64")
-    shares = shares_of(frame, cost)
-    kept = values > 0
-    kinds = frame["kind"].where(frame["kind"].isin(KINDS), "other")
-    fills = [KINDS[kind][1].on(dark) for kind in kinds[kept]]
-    totals = values[kept].groupby(stages[kept], sort=False).sum()
-    part = shares[kept].groupby(stages[kept], sort=False).sum()
-    figure = go.Figure(
-        go.Treemap(
-            ids=[f"stage {name}" for name in totals.index] + list(frame["path"][kept]),
-            labels=[*totals.index, *_short(frame["path"][kept], stages[kept])],
-            parents=[""] * len(totals) + [f"stage {name}" for name in stages[kept]],
-            values=[*totals, *values[kept]],
-            customdata=list(
-                zip(
-                    [*totals.index, *frame["path"][kept]],
-                    [f"{value:,}" for value in (*totals, *values[kept])],
-                    [f"{share * 100:.2f}" for share in (*part, *shares[kept])],
-                    strict=True,
-                )
-            ),
-            branchvalues="total",
-            tiling={"packing": "squarify", "pad": 2},
-            pathbar={"visible": False},
-            marker={
-                "colors": [LINE.on(dark)] * len(totals) + fills,
-                "line": {"color": BACKGROUND.on(dark), "width": 1},
-                "cornerradius": 3,
-            },
-            textfont={
-                "color": [TEXT.on(dark)] * len(totals) + [BACKGROUND.on(dark)] * len(fills),
-                "size": 13,
-            },
-            texttemplate="%{label}<br>%{customdata[2]} %",
-            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} "
-            + f"{NOUN[cost]} (%{{customdata[2]}} %)<extra></extra>",
-        )
+def cost_areas(frame: pd.DataFrame, cost: Cost) -> str:
+    """Write each layer's share of `cost` as an area inside that of its stage, as HTML."""
+    rows = frame.assign(share=shares_of(frame, cost), stage=stage_names(frame))
+    rows = rows[rows[cost].fillna(0) > 0]
+    groups = []
+    for stage, inside in rows.groupby("stage", sort=False):
+        items = [
+            replace(item, label=item.label.removeprefix(f"{stage}."))
+            for item in layer_items(inside, cost)
+        ]
+        total, share = int(inside[cost].sum()), inside["share"].sum() * 100
+        groups.append((str(stage), f"{stage}: {total:,} {NOUN[cost]} ({share:.2f} %)", items))
+    return bars.areas(
+        groups,
+        f"Share of {NOUN[cost]}, layers inside their stages",
+        f"{cost_sentence(frame, cost)}. Areas by layer, inside their stages; the table has the "
+        "stages' numbers.",
     )
-    styled(figure, dark, height=440)
-    figure.update_layout(
-        margin={"l": 0, "r": 0, "t": 4, "b": 0}, uniformtext={"minsize": 11, "mode": "hide"}
-    )
-    return figure
-
-
-def _short(paths: pd.Series, stages: pd.Series) -> list[str]:
-    """Return the paths without the name of the stage that they stand in."""
-    return [path.removeprefix(f"{stage}.") for path, stage in zip(paths, stages, strict=True)]
-
-
-def stage_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
-    """Draw one bar a stage, from first to last: its share of `cost` in per cent."""
-    stages = by_stage(frame)
-    shares = stages[f"{cost}_share"] * 100
-    figure = go.Figure(
-        go.Bar(
-            x=shares.tolist(),
-            y=stages["stage"].tolist(),
-            orientation="h",
-            marker={"color": KINDS["conv"][1].on(dark), "line": {"width": 0}},
-            text=[f"{share:.1f} %" for share in shares],
-            textposition="outside",
-            cliponaxis=False,
-            customdata=[f"{value:,}" for value in stages[cost]],
-            hovertemplate=f"<b>%{{y}}</b><br>%{{customdata}} {NOUN[cost]} (%{{x:.2f}} %)"
-            "<extra></extra>",
-        )
-    )
-    styled(figure, dark, height=90 + 26 * len(stages))
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    figure.update_xaxes(
-        title=f"Share of {NOUN[cost]}", ticksuffix=" %", range=[0, max(shares.max() * 1.18, 1)]
-    )
-    return figure

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from cnnviz.charts.style import ACCENT, MUTED, Colour, styled
+from cnnviz.charts import bars
 
 Cost = Literal["params", "macs", "output_bytes"]
 COSTS: tuple[Cost, ...] = ("params", "macs")
@@ -18,12 +17,6 @@ NOUN = {
     "macs": "multiplications",
     "output_bytes": "bytes of activations",
 }
-KINDS = {
-    "conv": ("Convolution", ACCENT),
-    "linear": ("Fully connected", Colour("#b9702a", "#e3a15f")),
-    "other": ("Everything else", MUTED),
-}
-
 _NEARLY_ALL = (
     0.8  # of the convolutions: no stage of a ResNet has so many, a VGG's features have all
 )
@@ -33,14 +26,14 @@ _LETTER = 0.025  # width of a letter, as a fraction of the axis on a phone
 def costly_layers(frame: pd.DataFrame, cost: Cost = "params") -> pd.DataFrame:
     """Return the rows of a trace's frame that cost something, in order of execution.
 
-    Those are the rows with parameters or MACs; for ``output_bytes``, those that allocate memory.
+    Those are the rows with parameters, with MACs, or with an output of their own.
     The column ``stage`` is added, from all rows (see `stage_names`).
     """
     frame = frame.assign(stage=stage_names(frame))
     if cost == "output_bytes":
         return frame[frame[cost] > 0].reset_index(drop=True)
     macs = frame["macs"].fillna(0)
-    return frame[(frame["params"] > 0) | (macs > 0)].reset_index(drop=True)
+    return frame[(frame[cost] > 0 if cost == "params" else macs > 0)].reset_index(drop=True)
 
 
 def stage_names(frame: pd.DataFrame) -> pd.Series:
@@ -98,46 +91,36 @@ def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     return f"{needed} of {int((shares > 0).sum())} layers hold {amount}"
 
 
-def cost_bars(frame: pd.DataFrame, cost: Cost, dark: bool = False) -> go.Figure:
-    """Draw one bar a layer: its share of all parameters, MACs or bytes, in per cent.
+def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
+    """Write one bar a layer as HTML: its share of all parameters, MACs or bytes.
 
     `frame` is `Trace.to_frame()` with the columns ``params_share`` and ``macs_share`` (0 to 1).
-    Bars stand in order of execution; the exact number is under the pointer.
+    Bars stand in order of execution; the exact number appears under the pointer.
     """
-    frame = frame.assign(share=shares_of(frame, cost))
-    rows = costly_layers(frame, cost)
-    kinds = rows["kind"].where(rows["kind"].isin(KINDS), "other")
-    figure = go.Figure()
-    for kind, (label, colour) in KINDS.items():
-        chosen = rows[kinds == kind]
-        if not chosen[cost].fillna(0).any():
-            continue
-        exact = [f"{int(value):,}" for value in chosen[cost].fillna(0)]
-        figure.add_bar(
-            x=chosen.index,
-            y=(chosen["share"] * 100).tolist(),
-            name=label,
-            marker={"color": colour.on(dark), "line": {"width": 0}},
-            customdata=list(
-                zip(chosen["path"], exact, chosen["output_shape"], chosen["op"], strict=True)
-            ),
-            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} "
-            + f"{NOUN[cost]} (%{{y:.2f}} %)<br>%{{customdata[3]}} → %{{customdata[2]}}"
-            + "<extra></extra>",
-        )
-    starts = _stage_starts(rows["stage"].tolist())
-    styled(figure, dark, height=280)
-    figure.update_layout(barmode="overlay", bargap=0.15)
-    figure.update_xaxes(
-        tickvals=list(starts),
-        ticktext=list(starts.values()),
-        title="Layers in order of execution",
-        tickangle=0,
-        showgrid=False,
-        range=[-0.7, len(rows) - 0.3],
+    rows = costly_layers(frame.assign(share=shares_of(frame, cost)), cost)
+    return bars.bars(
+        layer_items(rows, cost),
+        _stage_starts(rows["stage"].tolist()),
+        f"Share of {NOUN[cost]}, layers in order of execution",
+        f"{cost_sentence(frame, cost)}. Bars by layer, a table has every number.",
     )
-    figure.update_yaxes(title=f"Share of {NOUN[cost]}", ticksuffix=" %", rangemode="tozero")
-    return figure
+
+
+def layer_items(rows: pd.DataFrame, cost: Cost) -> list[bars.Item]:
+    """Return what to draw of each row, which has its ``share``: with its name as the label."""
+    return [
+        bars.Item(
+            share,
+            kind if kind in bars.KINDS else "other",
+            f"{path}: {int(value):,} {NOUN[cost]} ({share * 100:.2f} %), {op} → {shape}",
+            path,
+        )
+        for path, kind, op, shape, share, value in zip(
+            *(rows[name] for name in ("path", "kind", "op", "output_shape", "share")),
+            rows[cost].fillna(0),
+            strict=True,
+        )
+    ]
 
 
 def _stage_starts(stages: Sequence[str]) -> dict[int, str]:

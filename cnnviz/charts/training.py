@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from cnnviz.charts.style import ACCENT, MUTED, TEXT, styled
+from cnnviz.charts.style import ACCENT, FAMILY_COLOURS, MUTED, TEXT, Colour, styled
 
 Records = Sequence[dict[str, Any]]
+
+#: Lines of one family are told apart by these, in pixels of line and gap; "" is a whole line.
+DASHES = ("", "8,4", "2,3", "9,3,2,3", "16,5", "16,4,2,4", "5,2", "1,5")
 
 #: More points than this are averaged in bins: an SVG of thousands of points is slow to draw.
 MOST_POINTS = 400
@@ -22,7 +27,7 @@ def loss_curve(steps: Records, epochs: Records, total: int, dark: bool) -> go.Fi
     `total` is the number of epochs asked for, which the axis shows from the start.
     """
     figure = go.Figure()
-    batches = _binned([(r["epoch"], r["loss"]) for r in steps])
+    batches = binned([(r["epoch"], r["loss"]) for r in steps])
     figure.add_scatter(
         x=[x for x, _ in batches],
         y=[y for _, y in batches],
@@ -78,7 +83,8 @@ def _add_epochs(
     )
 
 
-def _binned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def binned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return at most `MOST_POINTS` points (x, y): the means of as many neighbours as that takes."""
     if len(points) <= MOST_POINTS:
         return points
     size = -(-len(points) // MOST_POINTS)
@@ -98,4 +104,124 @@ def sentence(epochs: Records) -> tuple[str, str]:
     return (
         f"{accuracy * 100:.1f} % of {where} images right after epoch {last['epoch']}",
         f"{where.capitalize()} loss {loss:.3f} after epoch {last['epoch']}",
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run among others on a chart: its name, its family (a key of `FAMILY_COLOURS`), its epochs.
+
+    `epochs` are records as `accuracy_curve` takes them, `total` is the number asked for.
+    """
+
+    name: str
+    family: str
+    epochs: Records
+    total: int
+
+
+def line_styles(families: Sequence[str]) -> list[tuple[Colour, str]]:
+    """Return a colour and one of `DASHES` for each line: the family's, and the next one of it."""
+    seen: Counter[str] = Counter()
+    styles = []
+    for family in families:
+        colour = FAMILY_COLOURS.get(family, MUTED)
+        styles.append((colour, DASHES[seen[family] % len(DASHES)]))
+        seen[family] += 1
+    return styles
+
+
+def shared_part(lines: Sequence[Line]) -> Literal["val", "train"]:
+    """The images that all runs were looked at with: the held-out ones where every run has any."""
+    begun = [line for line in lines if line.epochs]
+    held = all(line.epochs[-1].get("val_accuracy") is not None for line in begun)
+    return "val" if begun and held else "train"
+
+
+def several_accuracies(lines: Sequence[Line], dark: bool) -> go.Figure:
+    """Accuracy against epoch of several runs: on held-out images, or on training ones without.
+
+    Colour is the family's, dashes tell its runs apart; the page writes the legend.
+    """
+    figure = _several(lines, f"{shared_part(lines)}_accuracy", ".1%", dark)
+    figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1.02], dtick=0.2)
+    return figure
+
+
+def several_losses(lines: Sequence[Line], dark: bool) -> go.Figure:
+    """Loss against epoch of several runs; see `several_accuracies`."""
+    figure = _several(lines, f"{shared_part(lines)}_loss", ".3f", dark)
+    figure.update_yaxes(title="cross-entropy (nats)", rangemode="tozero")
+    return figure
+
+
+def _several(lines: Sequence[Line], field: str, form: str, dark: bool) -> go.Figure:
+    figure = go.Figure()
+    styles = line_styles([line.family for line in lines])
+    for line, (colour, dash) in zip(lines, styles, strict=True):
+        points = [(r["epoch"], r[field]) for r in line.epochs if r.get(field) is not None]
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            name=line.name,
+            mode="lines+markers" if len(points) == 1 else "lines",
+            line={
+                "color": colour.on(dark),
+                "width": 2,
+                "dash": dash.replace(",", "px,") + "px" if dash else "solid",
+            },
+            cliponaxis=False,
+            hovertemplate=f"%{{fullData.name}}<br>epoch %{{x}}: %{{y:{form}}}<extra></extra>",
+        )
+    styled(figure, dark)
+    figure.update_xaxes(title="epoch", range=[0, max((line.total for line in lines), default=1)])
+    figure.update_layout(showlegend=False, hovermode="closest")
+    return figure
+
+
+def several_sentences(lines: Sequence[Line]) -> tuple[str, str]:
+    """Say which of several runs is ahead, as titles: of the accuracies and of the losses."""
+    begun = [line for line in lines if line.epochs]
+    if not begun:
+        return "Accuracies appear after the first epoch", "Losses appear after the first epoch"
+    part = shared_part(lines)
+    where = {"val": "held-out", "train": "training"}[part]
+    best = max(begun, key=lambda line: line.epochs[-1][f"{part}_accuracy"])
+    accuracy = best.epochs[-1][f"{part}_accuracy"]
+    low = min(begun, key=lambda line: line.epochs[-1][f"{part}_loss"])
+    return (
+        f"{best.name} is ahead: {accuracy * 100:.1f}\u00a0% of {where} images right",
+        f"{low.name} has the lowest {where} loss: {low.epochs[-1][f'{part}_loss']:.3f}",
+    )
+
+
+def class_bars(per_class: dict[str, float], dark: bool) -> go.Figure:
+    """The share right of each class (fractions of one), the best at the top, as bars from zero."""
+    ordered = sorted(per_class.items(), key=lambda pair: pair[1])
+    figure = go.Figure()
+    figure.add_bar(
+        x=[share for _, share in ordered],
+        y=[name for name, _ in ordered],
+        orientation="h",
+        marker={"color": ACCENT.on(dark)},
+        text=[f"{share * 100:.1f} %" for _, share in ordered],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.2%} right<extra></extra>",
+    )
+    styled(figure, dark, height=max(120, 24 * len(ordered) + 40))
+    figure.update_xaxes(range=[0, 1.15], visible=False)
+    figure.update_yaxes(type="category", showgrid=False, ticks="")
+    return figure
+
+
+def class_sentence(per_class: dict[str, float]) -> str:
+    """Say which class is hardest, and how it differs from the easiest."""
+    hard = min(per_class, key=lambda name: per_class[name])
+    easy = max(per_class, key=lambda name: per_class[name])
+    if per_class[hard] == per_class[easy]:
+        return f"Every class is right {per_class[hard] * 100:.1f} % of the time"
+    return (
+        f"“{hard}” is hardest, {per_class[hard] * 100:.1f} % right; “{easy}” easiest, "
+        f"{per_class[easy] * 100:.1f} %"
     )

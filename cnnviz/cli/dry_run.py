@@ -45,7 +45,7 @@ def _times(found: Estimate) -> dict[str, str]:
     if found.speed is None or found.seconds is None:
         return {"fits": found.notice or "No: memory ran out while it was measured."}
     speed = found.speed
-    likely, shortest, longest = map(_duration, found.seconds)
+    likely, shortest, longest = map(duration, found.seconds)
     smaller = ""
     if speed.batch_size < found.recipe.batch_size:
         smaller = f", in batches of {speed.batch_size}"
@@ -63,7 +63,7 @@ def _size(size: int) -> str:
     return f"{size} bytes"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds as people read them."""
     if seconds < 90:
         return f"{seconds:.2g} s"

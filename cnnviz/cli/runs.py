@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.cli.dry_run import dry_run
+from cnnviz.cli.dry_run import dry_run, duration
 from cnnviz.cli.errors import checked
 from cnnviz.cli.inputs import given_knobs
 from cnnviz.cli.output import print_json, print_record, print_rows
@@ -24,6 +24,7 @@ def train_command(options: argparse.Namespace) -> int:
     if (status := _accompanied(options)) is not None:
         return status
     from cnnviz import runs
+    from cnnviz.runs.start import check_start
     from cnnviz.runs.tensorboard import require_tensorboard
     from cnnviz.training.loop import pick_device
     from cnnviz.training.recipe import default_recipe, settings
@@ -38,6 +39,7 @@ def train_command(options: argparse.Namespace) -> int:
     launch = checked(lambda: launching(options))
     if options.launcher == "local":
         checked(lambda: pick_device(options.device))
+    checked(lambda: check_start(recipe))
     if options.dry_run:
         return dry_run(recipe, options)
     if recipe.tensorboard:
@@ -142,10 +144,20 @@ def runs_list(options: argparse.Namespace) -> None:
         print(f"cnnviz: {problem}", file=sys.stderr)
     columns = ["id", "state", "position", "epoch", "epochs", "loss", "val_accuracy", "accuracy"]
     rows = runs.rows(found)
-    noted = [name for name in ("eta", "request", "note") if any(row[name] for row in rows)]
-    print_rows(rows, [*columns, *noted], options)
+    further = ("eta", "request", "note", "message")
+    noted = [name for name in further if any(row[name] for row in rows)]
+    print_rows(rows if options.json else list(map(readable, rows)), [*columns, *noted], options)
     if waiting := sum(row["position"] is not None for row in rows):
         print(f"{waiting:,} in the queue", file=sys.stderr)
+
+
+def readable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: fractions in percent, times in words, a message cut to fit a line."""
+    shares = ("accuracy", "val_accuracy", "mean", "sd", "low", "high")
+    shown = {name: f"{row[name]:.2%}" for name in shares if row.get(name) is not None}
+    shown |= {name: duration(row[name]) for name in ("eta", "seconds") if row.get(name)}
+    message = row.get("message", "")
+    return {**row, **shown, "message": f"{message[:77]}…" if len(message) > 78 else message}
 
 
 def _ask_clusters(found: list[Run]) -> None:
@@ -167,6 +179,8 @@ def runs_show(options: argparse.Namespace) -> None:
     record = {**rows([run])[0], "recipe": recipe.model_dump()}
     if options.json:
         record["history"] = run.metrics().epochs
+    else:
+        record = {**readable(record), "message": record["message"]}
     print_record(record, options)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.cli.errors import checked
 from cnnviz.cli.inputs import given_knobs
 from cnnviz.cli.output import print_json, print_record, print_rows
-from cnnviz.cli.runs import launching
+from cnnviz.cli.runs import launching, readable
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -40,11 +40,14 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
 def runs_queue(options: argparse.Namespace) -> None:
     """Queue a run for every combination; print them with their places."""
     from cnnviz.runs import request_runs, rows
+    from cnnviz.runs.start import check_start
     from cnnviz.runs.tensorboard import require_tensorboard
     from cnnviz.training.files import safe_name
     from cnnviz.training.loop import pick_device
 
     recipes = _recipes(options)
+    for recipe in {recipe.weights: recipe for recipe in recipes}.values():
+        checked(lambda recipe=recipe: check_start(recipe))  # type: ignore[misc]
     checked(lambda: launching(options))
     if options.launcher == "local":
         for device in options.device:
@@ -109,7 +112,8 @@ def runs_summary(options: argparse.Namespace) -> None:
         chosen |= {run.id: run for run in members or [runs.find_run(name)]}
     found = list(chosen.values()) if options.id else runs.survey_runs().runs
     columns = ["variant", "dataset", "changes", "n", "mean", "sd", "low", "high", "pending"]
-    print_rows([summary.to_dict() for summary in runs.summarise(found)], columns, options)
+    rows = [summary.to_dict() for summary in runs.summarise(found)]
+    print_rows(rows if options.json else list(map(readable, rows)), columns, options)
 
 
 def runs_move(options: argparse.Namespace) -> None:
@@ -124,6 +128,7 @@ def runs_move(options: argparse.Namespace) -> None:
 def runs_clone(options: argparse.Namespace) -> None:
     """Queue a new run with the recipe of another one but for some changes."""
     from cnnviz import runs
+    from cnnviz.runs.start import check_start
     from cnnviz.training.loop import pick_device
     from cnnviz.training.recipe import settings
 
@@ -136,7 +141,8 @@ def runs_clone(options: argparse.Namespace) -> None:
     launch = checked(lambda: launching(options))
     if options.launcher == "local":
         checked(lambda: pick_device(options.device))
-    run = checked(lambda: runs.clone_run(source, **changes))
+    checked(lambda: check_start(source.recipe.changed(**changes)))
+    run = runs.clone_run(source, **changes)
     launch(run, options.device)
     record = {"id": run.id, "path": str(run.path), "state": run.state, "cloned_from": source.id}
     print_record({**record, "position": runs.position(run)}, options)

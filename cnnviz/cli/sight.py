@@ -32,6 +32,7 @@ def deconv_command(options: argparse.Namespace) -> None:
     from cnnviz.images import decode, encode_png, enlarge
     from cnnviz.sight import project, signed_picture
 
+    _check_folders(options)
     photo = decode(read_picture(options.image))
     subject = _subject(options.model)
     model = subject.load()
@@ -68,6 +69,7 @@ def units_command(options: argparse.Namespace) -> None:
     from cnnviz.sight import top_activations, unit_figures
     from cnnviz.sight.mosaic import units_mosaic
 
+    _check_folders(options)
     subject = _subject(options.model)
     images = _images(subject, options.images)
     model = subject.load()
@@ -87,7 +89,7 @@ def units_command(options: argparse.Namespace) -> None:
             )
         )
     top = found[layer]
-    units = options.unit or _strongest(top, layer)
+    units = list(dict.fromkeys(options.unit or _strongest(top, layer)))
     figures = checked(
         lambda: unit_figures(
             model,
@@ -108,6 +110,14 @@ def units_command(options: argparse.Namespace) -> None:
     if options.npz:
         _write_npz(options.npz, vars(figures))
     _print_units(figures, top, options)
+
+
+def _check_folders(options: argparse.Namespace) -> None:
+    """Refuse to begin where what is found could not be written."""
+    for option, path in (("--output", options.output), ("--npz", options.npz)):
+        if path and not Path(path).absolute().parent.is_dir():
+            folder = Path(path).absolute().parent
+            raise UsageError(f"{option}: there is no folder {folder}; make it first.")
 
 
 def _subject(name: str) -> Subject:
@@ -173,11 +183,13 @@ def _strongest(top: TopActivations, layer: str) -> list[int]:
             "images with --images."
         )
     shown = living[:_UNITS]
-    print(
-        f"cnnviz: {len(shown)} of the {len(order)} units of {layer}, those with the strongest "
-        "activations; name others with --unit.",
-        file=sys.stderr,
+    which = (
+        f"all {len(order)} units of {layer}, the strongest first"
+        if len(shown) == len(order)
+        else f"{len(shown)} of the {len(order)} units of {layer}, those with the strongest "
+        "activations; name others with --unit"
     )
+    print(f"cnnviz: {which}.", file=sys.stderr)
     return shown
 
 

@@ -266,11 +266,14 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """One row of `runs list`, but for the position in the queue (see `queue.rows`)."""
         status, head, about = self.status, self.head, self.about
+        state = self.judge(status)
+        # A trainer that was killed took its forecast with it.
+        is_training = state in ("running", "stalled", "stopping")
         return {
             "id": self.id,
             "variant": head.variant,
             "dataset": head.dataset,
-            "state": self.judge(status),
+            "state": state,
             "epoch": int(status.epoch),
             "epochs": head.epochs,
             "step": status.step,
@@ -279,7 +282,7 @@ class Run:
             "val_accuracy": last_epoch(self.path / METRICS).get("val_accuracy"),
             "accuracy": status.accuracy,
             "seconds": status.seconds,
-            "eta": status.eta,
+            "eta": status.eta if is_training else None,
             "device": status.device,
             "host": status.host,
             "launcher": status.launcher,

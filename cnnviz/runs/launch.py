@@ -28,8 +28,10 @@ def create_run(recipe: Recipe, about: About | None = None) -> Run:
     """Make the folder of a new run; nothing is started."""
     now = time.time()
     stamp = datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S")
-    run_id = safe_name(f"{recipe.variant}-{recipe.dataset}-{stamp}-{secrets.token_hex(2)}")
-    path = inside(runs_dir(), run_id)
+    name = f"{recipe.variant}-{recipe.dataset}-{stamp}"
+    path = inside(runs_dir(), safe_name(f"{name}-{secrets.token_hex(2)}"))
+    while path.exists():  # of a hundred runs in one second, two may well draw the same
+        path = inside(runs_dir(), safe_name(f"{name}-{secrets.token_hex(2)}"))
     try:
         path.mkdir(parents=True)
     except OSError as error:
@@ -180,7 +182,8 @@ def publish(run: Run, name: str | None = None) -> Checkpoint:
     from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
 
     found = list_checkpoints(run.path)
-    if not found:
+    # A run that was killed while it was evaluated has weights, and a card without an accuracy.
+    if not found or found[0].card.accuracy is None:
         raise CnnvizError(f"The run {run.id} is {run.state}: only a finished run can be published.")
     source = found[0]
     card = source.card.model_copy(update={"name": safe_name(name or source.card.variant)})

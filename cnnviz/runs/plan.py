@@ -18,10 +18,9 @@ from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue
 from cnnviz.runs.snapshots import snapshot_epochs
+from cnnviz.training.data import IMAGES as IMAGES
 from cnnviz.training.recipe import Recipe
 
-#: Training and test images of each data set.
-IMAGES = {"cifar10": (50_000, 10_000), "digits": (1_437, 360)}
 #: Multiply-accumulates of a training step against a forward pass alone: the backward pass does
 #: each product twice, for the gradient of the inputs and of the weights.
 STEP = 3

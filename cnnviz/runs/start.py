@@ -11,8 +11,8 @@ from torch import Tensor
 from cnnviz.architectures import build
 from cnnviz.errors import CnnvizError
 from cnnviz.prediction import choose_models
-from cnnviz.runs.folder import LAST, Run
-from cnnviz.settings import cpu_threads
+from cnnviz.runs.folder import LAST, RECIPE, Run
+from cnnviz.settings import cpu_threads, runs_dir
 from cnnviz.training import data
 from cnnviz.training.distributed import World
 from cnnviz.training.loop import Trainer, pick_device
@@ -86,6 +86,16 @@ def starting_weights(recipe: Recipe) -> dict[str, Tensor] | None:
             f"where {_described(recipe.variant, recipe.knobs)} begins: train that variant."
         )
     return checkpoint.load_model().state_dict()
+
+
+def check_start(recipe: Recipe) -> None:
+    """Raise `CnnvizError` if the model that `recipe` begins with is not there and will not be.
+
+    A run that has not ended may be done when this one's turn comes.
+    """
+    is_run = (runs_dir() / recipe.weights / RECIPE).is_file()
+    if recipe.weights not in ("random", "imagenet") and not is_run:
+        choose_models([recipe.weights])
 
 
 def _described(variant: str, knobs: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Batches:
         images: uint8 (N, C, H, W).
         mean: per channel, of the images scaled to 0..1.
         std: likewise.
-        size: (height, width) to which they are brought, None for as they are.
+        size: (height, width) to which they are brought, None where they have it.
         like: a tensor of the network's device and number format.
         labels: (N,), None where there are none.
 
@@ -67,6 +67,8 @@ class Batches:
             )
         if mean is None or std is None or {len(mean), len(std)} != {images.shape[1]}:
             raise CnnvizError(f"Give mean and std of the images' {images.shape[1]} channels.")
+        if size is not None and tuple(size) == tuple(images.shape[2:]):
+            size = None  # the same question, whichever way it is asked
         weights = (p for p in network.parameters() if p.is_floating_point())
         like = next(weights, torch.zeros(()))
         return cls(images, tuple(mean), tuple(std), size, like, labels)

@@ -21,6 +21,8 @@ from cnnviz.sight.passes import Site, find_sites, frozen_twin, run_to
 from cnnviz.training.data import ImageSet
 
 _FIELDS = ("values", "indices", "positions", "dead")
+#: What files begin with that keep how strongly each image excites each unit of a layer.
+ACTIVITY = "units"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ def top_activations(
     std: Sequence[float] | None = None,
     size: tuple[int, int] | None = None,
     cache: Path | None = None,
+    keep: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, TopActivations]:
     """Find the `k` images with the strongest activation of every unit of `layers`.
@@ -76,6 +79,9 @@ def top_activations(
         size: (height, width) to which the images are brought first, None for as they are.
         cache: a folder in which results are kept, a file for each layer, named by the hash of
             weights, images and question.
+        keep: those of `layers` of which `cache` also keeps each image's strongest activation of
+            each unit, if the pass comes to them, so that `unit_activations` needs none of its own:
+            4 bytes for each unit and image, in memory too until the pass ends.
         progress: called with the number of images done and of all, after each batch.
 
     Raises:
@@ -89,16 +95,22 @@ def top_activations(
         raise CnnvizError("Name at least one layer.")
     twin = frozen_twin(model)
     batches = Batches.of(dataset, mean, std, size, twin)
+
+    def searched(layers: Sequence[str], keep: Sequence[str]) -> dict[str, _Best]:
+        best = {layer: _Best(k, layer in keep) for layer in layers}
+        return _search(twin, batches, best, progress)
+
     if cache is None:
-        return _search(twin, batches, layers, k, progress)
+        return {layer: best.result() for layer, best in searched(layers, ()).items()}
     shelf = Shelf(cache, twin, batches)
     kept = {layer: shelf.read(_FIELDS, "top", layer, k) for layer in layers}
     found = {layer: TopActivations(**fields) for layer, fields in kept.items() if fields}
     missing = [layer for layer in kept if layer not in found]
-    if missing:
-        found |= _search(twin, batches, missing, k, progress)
-    for layer in missing:
+    for layer, best in searched(missing, keep).items() if missing else ():
+        found[layer] = best.result()
         shelf.write({field: getattr(found[layer], field) for field in _FIELDS}, "top", layer, k)
+        if best.every is not None:
+            shelf.write({"values": torch.cat(best.every)}, ACTIVITY, layer)
     return {layer: found[layer] for layer in layers}
 
 
@@ -107,20 +119,18 @@ def image_maxima(maps: Tensor) -> Tensor:
     return (maps.amax(tuple(range(2, maps.dim()))) if maps.dim() > 2 else maps).float()
 
 
-def map_width(maps: Tensor) -> int:
-    """Return the columns of maps (B, units, …): 1 where the units have no positions."""
-    return maps.shape[-1] if maps.dim() > 2 else 1
-
-
 class _Best:
     """The best values so far of one layer, with their images and positions.
 
     Of a batch only the images' maxima are taken. Those that might be among the best are put by, and
     their positions looked up; the further the pass, the fewer they are. They are merged into the
     best when their images are half as many as those before.
+
+    `every` has the maxima of all images, a tensor (B, units) for each batch, if they are kept.
     """
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, keep: bool) -> None:
+        self.every: list[Tensor] | None = [] if keep else None
         self._k = k
         self._floor: Tensor | None = None  # (units,), the last of the best
         self._width = 1
@@ -130,8 +140,10 @@ class _Best:
 
     def add(self, start: int, maps: Tensor) -> None:
         """Take in maps (B, units, …) of the images from number `start` on."""
-        self._width = map_width(maps)
+        self._width = maps.shape[-1] if maps.dim() > 2 else 1  # without positions: 1
         values = image_maxima(maps)
+        if self.every is not None:
+            self.every.append(values.cpu())
         if self._floor is not None:  # a value that only equals the last of the best comes after it
             better = values > self._floor
         elif len(values) > self._k:
@@ -178,17 +190,15 @@ class _Best:
 def _search(
     twin: nn.Module,
     batches: Batches,
-    layers: Sequence[str],
-    k: int,
+    best: dict[str, _Best],
     progress: Callable[[int, int], None] | None,
-) -> dict[str, TopActivations]:
-    best = {layer: _Best(k) for layer in layers}
+) -> dict[str, _Best]:
     sites: list[Site] = []
     by_hooks, total = False, len(batches.images)
     with torch.no_grad():
         for start, batch in batches:
             if not sites:
-                sites = find_sites(twin, layers, batch[:1])
+                sites = find_sites(twin, list(best), batch[:1])
 
             def receive(site: Site, output: Tensor, start: int = start) -> None:
                 best[site.name].add(start, output)
@@ -196,4 +206,4 @@ def _search(
             by_hooks = run_to(twin, sites, batch, receive, by_hooks)
             if progress is not None:
                 progress(min(start + len(batch), total), total)
-    return {layer: best[layer].result() for layer in layers}
+    return best

@@ -97,9 +97,16 @@ def unit_figures(
     batches = Batches.of(dataset, mean, std, size, model)
     row = row_of(trace, layer)
     if top is None:
-        statistics = {"mean": batches.mean, "std": batches.std}
         top = top_activations(
-            model, dataset, [layer], k, size=size, cache=cache, progress=progress, **statistics
+            model,
+            dataset,
+            [layer],
+            k,
+            mean=batches.mean,
+            std=batches.std,
+            size=size,
+            cache=cache,
+            progress=progress,
         )[layer]
     _check_top(top, wanted, len(batches.images), layer)
     chosen = list(wanted)

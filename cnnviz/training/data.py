@@ -22,6 +22,8 @@ from cnnviz.errors import CnnvizError
 from cnnviz.settings import data_dir
 
 DATASETS = ("cifar10", "digits")
+#: Training and test images of each.
+IMAGES = {"cifar10": (50_000, 10_000), "digits": (1_437, 360)}
 
 #: ITU-R 601 luma, the weights by which Pillow turns RGB into grey.
 LUMA = (0.299, 0.587, 0.114)

@@ -29,8 +29,9 @@ from cnnviz.training.synced_norm import sync_batch_norm
 
 Value = TypeVar("Value")
 
-#: Longest that a process waits for the others (minutes): while the first one writes, say.
-PATIENCE = 10.0
+#: Longest that a process waits for the others (minutes): the first one alone downloads the data
+#: and looks at the test images. One that died is known at once, by its connections.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

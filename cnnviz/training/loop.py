@@ -202,7 +202,7 @@ class Trainer:
                 watch.report_due, watch.save_due, observer.stopping()
             )
             ended, last = self.step % self.per_epoch == 0, self.step == self.steps
-            if ended or report or save:
+            if ended or report or save or stop:
                 self._check_finite()  # before anything is kept
             if ended:
                 observer.report(self._end_epoch())

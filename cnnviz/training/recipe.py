@@ -18,7 +18,7 @@ from cnnviz import registry
 from cnnviz.architectures.published import check_fit
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue, Variant
-from cnnviz.training.data import DATASETS
+from cnnviz.training.data import DATASETS, IMAGES
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -158,6 +158,12 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
         raise CnnvizError(
             f"crop: {checked.crop} is more than the side {min(checked.resized)} it is cut out of: "
             "make crop smaller or resize larger."
+        )
+    train = IMAGES[checked.dataset][0]
+    if checked.holdout > train - 2:  # batch norm refuses a batch of one
+        raise CnnvizError(
+            f"holdout: {checked.holdout:,} of the {train:,} training images of {checked.dataset} "
+            f"cannot be held out: choose {train - 2:,} or fewer, or 0 for none."
         )
     if checked.weights == "imagenet":
         check_fit(variant, None, checked.knobs)

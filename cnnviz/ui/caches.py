@@ -106,13 +106,6 @@ def source(variant: str, knobs: Knobs = ()) -> Source:
     return Source("".join(lines), f"{'/'.join(parts)}, class {kind.__name__}", first)
 
 
-@st.cache_data(show_spinner=False)
-def devices() -> list[str]:
-    """Return the devices that can train: "auto", the CPU, each CUDA device, Apple's MPS."""
-    found = ["auto", "cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    return [*found, "mps"] if torch.backends.mps.is_available() else found
-
-
 @st.cache_resource(max_entries=32, show_spinner=False)
 def trained_model(path: Path, sha256: str) -> tuple[nn.Module, Card]:  # noqa: ARG001 - the key
     """Return a trained network, in evaluation mode, and its card. `sha256` makes a new one new."""
@@ -230,33 +223,31 @@ def cost_sentence(arguments: tuple[str, Knobs, tuple[int, int, int], int], cost:
     return costs.cost_sentence(layer_frame(*arguments), cost)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def layer_bars(
-    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost, dark: bool
-) -> go.Figure:
+@st.cache_data(max_entries=256, show_spinner=False)
+def layer_bars(arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost) -> str:
     """Return the bars of a network's layers, given as the arguments of `layer_frame`."""
-    return costs.cost_bars(layer_frame(*arguments), cost, dark)
+    return costs.cost_bars(layer_frame(*arguments), cost)
 
 
 @dataclass(frozen=True)
 class CostView:
-    """Where one cost of a network sits: (chart, its sentence) three times, and a row a stage."""
+    """Where one cost of a network sits: (chart, its sentence) twice, and a row a stage."""
 
-    areas: tuple[go.Figure, str]
-    stages: tuple[go.Figure, str]
-    layers: tuple[go.Figure, str]
-    table: pd.DataFrame
+    areas: tuple[str, str]
+    layers: tuple[str, str]
+    stages: pd.DataFrame
+    stage_sentence: str
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def cost_view(
-    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost, dark: bool
+    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost
 ) -> CostView:
     """Return the charts of a cost for a network, given as the arguments of `layer_frame`."""
     frame = layer_frame(*arguments)
     return CostView(
-        (cost_map.cost_treemap(frame, cost, dark), cost_sentence(arguments, cost)),
-        (cost_map.stage_bars(frame, cost, dark), cost_map.stage_sentence(frame, cost)),
-        (layer_bars(arguments, cost, dark), cost_map.layer_sentence(frame, cost)),
+        (cost_map.cost_areas(frame, cost), cost_sentence(arguments, cost)),
+        (layer_bars(arguments, cost), cost_map.layer_sentence(frame, cost)),
         cost_map.by_stage(frame),
+        cost_map.stage_sentence(frame, cost),
     )

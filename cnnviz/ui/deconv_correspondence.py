@@ -34,7 +34,7 @@ def show(subject: Subject) -> None:
     _view(subject)
 
 
-@st.fragment
+@url.fragment
 def _view(subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         images, of = _pick_images(subject)

@@ -66,11 +66,10 @@ def show(subject: Subject) -> None:
     _view(subject)
 
 
-@st.fragment
+@url.fragment
 def _view(subject: Subject) -> None:
-    layers = subject_picker.maps_of(subject)
+    layers = subject_picker.maps_or_say(subject)
     if not layers:
-        st.info("This network has no feature maps: no layer keeps rows and columns.")
         return
     try:
         view = _pick(subject, layers)

@@ -76,12 +76,13 @@ def _nothing_kept(subject: Subject, run: Run | None) -> None:
         f"{reason} The evolution of a unit needs the weights of several epochs. Every run that you "
         "start now keeps them at epochs 1, 2, 5, 10, 20, 30, 40, 64, … and at its end."
     )
-    links.link(
-        "train",
-        f"Train {subject.variant.title} →",
-        variant=subject.variant.name,
-        **({"dataset": subject.dataset} if subject.dataset in ("cifar10", "digits") else {}),
-    )
+    if max(subject.input_size[1:]) <= links.TRAINABLE_SIDE:
+        links.link(
+            "train",
+            f"Train {subject.variant.title} →",
+            variant=subject.variant.name,
+            **({"dataset": subject.dataset} if subject.dataset in ("cifar10", "digits") else {}),
+        )
     others = [name for name in evidence_caches.models_with_epochs() if name != subject.name]
     if others:
         st.caption("These models have kept epochs:")
@@ -89,11 +90,10 @@ def _nothing_kept(subject: Subject, run: Run | None) -> None:
             links.link("deconvnet", f"{name} →", model=name, view="evolution")
 
 
-@st.fragment
+@url.fragment
 def _view(subject: Subject, run: Run, epochs: tuple[int, ...]) -> None:
-    layers = subject_picker.maps_of(subject)
+    layers = subject_picker.maps_or_say(subject)
     if not layers:
-        st.info("This network has no feature maps: no layer keeps rows and columns.")
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import TypeVar
 
 import numpy as np
 import streamlit as st
@@ -51,7 +50,6 @@ _DEEDS: dict[Transformation, str] = {
 _SETS = {"test": "Test images", "photos": "Sample photos", "own": "One photo"}
 _BORDERS: dict[Border, str] = {"edge": "Edge repeated", "mean": "Mean grey"}
 _DISTANCES = {"relative": "Relative", "euclidean": "Euclidean"}
-_Name = TypeVar("_Name", bound=str)
 #: Transformed images shown of each one.
 _SHOWN = 7
 
@@ -85,11 +83,11 @@ def show(subject: Subject) -> None:
     studies[chosen or "invariance"][1](subject)
 
 
-@st.fragment
+@url.fragment
 def _invariance(subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind: Transformation = _choice("Transformation", "move", KINDS, "translation")
-        which = _choice("Images", "images", _SETS, "test")
+        kind: Transformation = deconv_parts.pick_one("Transformation", "move", KINDS, "translation")
+        which = deconv_parts.pick_one("Images", "images", _SETS, "test")
         try:
             images = _images(subject, which)
         except CnnvizError as error:
@@ -121,7 +119,7 @@ def _invariance(subject: Subject) -> None:
 def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
     """Write the pickers that are seldom changed: both layers, the border, the distance."""
     layers = evidence_images.pick_two(subject)
-    border: Border = _choice(
+    border: Border = deconv_parts.pick_one(
         "Border",
         "border",
         _BORDERS,
@@ -129,7 +127,7 @@ def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
         "What comes in from outside the image: its outermost pixels repeated, or the mean of the "
         "training images. Both are something the network never saw.",
     )
-    measure = _choice(
+    measure = deconv_parts.pick_one(
         "Distance",
         "distance",
         _DISTANCES,
@@ -138,22 +136,6 @@ def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
         "Relative: divided by the length of the untouched image's.",
     )
     return layers, border, measure
-
-
-def _choice(
-    label: str, key: str, options: dict[_Name, str], default: _Name, tip: str = ""
-) -> _Name:
-    """Write a control whose choice stands in the URL."""
-    url.keep_choice(key, options, default)
-    chosen = st.segmented_control(
-        label,
-        list(options),
-        key=key,
-        required=True,
-        format_func=options.__getitem__,
-        help=tip or None,
-    )
-    return chosen or default
 
 
 def _images(subject: Subject, which: str) -> Images:

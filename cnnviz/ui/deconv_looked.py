@@ -24,7 +24,7 @@ from cnnviz.ui.deconv_pictures import Values, covers, patch
 from cnnviz.ui.sight_caches import TestImages
 
 Crop = Literal["field", "close"]
-CROPS: dict[Crop, str] = {"field": "Receptive field", "close": "Closer"}
+CROPS: dict[Crop, str] = {"close": "What was seen", "field": "Receptive field"}
 #: Units on a page, and on one of a large network, where a unit's reconstructions take seconds.
 SHOWN, SHOWN_COSTLY = 16, 4
 _PATIENCE_MACS = 2e11
@@ -82,8 +82,14 @@ class Looked:
             self.subject, self.layer.path, tuple(units), rule, self.layers
         )
 
-    def one_by_one(self, units: Sequence[int], rule: Rule) -> UnitFigures:
-        """Return the same, a unit at a time and behind a bar: what is done is kept."""
+    def page(self, units: Sequence[int], rule: Rule) -> UnitFigures:
+        """Return the same for a page of units; of large images a unit at a time, behind a bar.
+
+        What is done is kept, so that a press in the meantime loses none of it.
+        """
+        if not (self.is_costly or max(self.subject.input_size[1:]) > sight_caches.SMALL_SIDE):
+            with st.spinner("Carrying activations back …"):
+                return self.figures(units, rule)
         place = st.empty()
         parts = []
         for done, unit in enumerate(units):
@@ -117,8 +123,8 @@ class Patches:
     side: int | None
 
 
-def patches_of(layer: Layer, found: UnitFigures, crop: Crop) -> Patches:
-    """Cut images and reconstructions to the receptive field, or closer.
+def patches_of(layer: Layer, found: UnitFigures, crop: Crop, closest: int | None = None) -> Patches:
+    """Cut images and reconstructions to the receptive field, or closer: to a side of `closest`.
 
     A patch at the border of an image goes on in mid-grey, which is near the mean colour: to the
     network, its padding. Where the field spans the image they are whole.
@@ -135,7 +141,7 @@ def patches_of(layer: Layer, found: UnitFigures, crop: Crop) -> Patches:
         if not covers(frames[0], *sides):
             side = max(frames[0][2:])
     if crop == "close" and side is not None:
-        side = _closest(carried)
+        side = _closest(carried) if closest is None else closest
         seen = [[_middle(one, side) for one in row] for row in seen]
         carried = [[_middle(one, side) for one in row] for row in carried]
     return Patches(seen, carried, side)

@@ -1,10 +1,13 @@
-"""What the views of the Deconvnet page share: rule, scale, unit, cautions, downloads."""
+"""What the views of the Deconvnet page share: rule, scale, unit, cautions, downloads.
+
+The page Filters has the scale and the downloads too.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -17,6 +20,8 @@ from cnnviz.ui import links, sight_caches, url
 RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
 Scale = Literal["each", "all"]
 SCALES: dict[Scale, str] = {"each": "Each its own", "all": "One for all"}
+
+_Name = TypeVar("_Name", bound=str)
 
 #: The unit that was chosen, an int or None; `keep_unit` holds it and the URL together.
 UNIT = "deconv_unit"
@@ -34,38 +39,44 @@ _EXTENDED = {
 }
 
 
+def pick_one(
+    label: str, key: str, options: Mapping[_Name, str], default: _Name, tip: str = ""
+) -> _Name:
+    """Write a control whose choice stands in the URL under the name `key`."""
+    url.keep_choice(key, options, default)
+    chosen = st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        required=True,
+        format_func=options.__getitem__,
+        help=tip or None,
+    )
+    return chosen or default
+
+
 def pick_rule() -> Rule:
     """Write the picker of how the signal passes a rectifier on its way back."""
-    url.keep_choice("rule", RULES, "deconvnet")
-    return (
-        st.segmented_control(
-            "Rule",
-            list(RULES),
-            key="rule",
-            required=True,
-            format_func=RULES.__getitem__,
-            help="How the signal passes a rectifier on its way back. Deconvnet passes what is "
-            "positive on the way back, the gradient what was positive on the way up, guided "
-            "backpropagation what is both.",
-        )
-        or "deconvnet"
+    return pick_one(
+        "Rule",
+        "rule",
+        RULES,
+        "deconvnet",
+        "How the signal passes a rectifier on its way back. Deconvnet passes what is positive on "
+        "the way back, the gradient what was positive on the way up, guided backpropagation what "
+        "is both.",
     )
 
 
 def pick_scale() -> Scale:
     """Write the picker of the scale of signed pictures."""
-    url.keep_choice("scale", SCALES, "each")
-    return (
-        st.segmented_control(
-            "Contrast",
-            list(SCALES),
-            key="scale",
-            required=True,
-            format_func=SCALES.__getitem__,
-            help="Each its own: every picture at full contrast, which shows patterns best. One for "
-            "all: weak reconstructions look weak. Mid-grey is zero in both.",
-        )
-        or "each"
+    return pick_one(
+        "Contrast",
+        "scale",
+        SCALES,
+        "each",
+        "Each its own: every picture at full contrast, which shows patterns best. One for all: a "
+        "weak one looks weak. Zero has the same tone in both.",
     )
 
 
@@ -75,16 +86,16 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     A choice ends with its layer: units of two layers have nothing in common but a number. Returns
     a sentence where the URL asks for a unit that is not there, else "".
     """
-    state, asked = st.session_state, url.read("unit")
+    state, asked = st.session_state, url.read("unit") or ""
     problem = ""
     moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
     state[_UNIT_OF] = (subject.name, layer)
-    fresh = asked is not None and asked != state.get(_UNIT_URL)
-    if fresh and asked is not None and asked.isdecimal() and int(asked) < total:
+    fresh = asked != state.get(_UNIT_URL, "")  # a link, or the browser's back button
+    if fresh and asked.isdecimal() and int(asked) < total:
         state[UNIT] = int(asked)
-    elif moved or state.get(UNIT) not in range(total):
+    elif moved or fresh or state.get(UNIT) not in range(total):
         state[UNIT] = default
-        if fresh and asked is not None:
+        if fresh and asked:
             problem = f"{layer} has no unit “{asked[:20]}”: its units are 0 to {total - 1}."
     if state[UNIT] is None:
         state[UNIT] = default

@@ -86,9 +86,8 @@ class Shown:
 
 def show(subject: Subject) -> None:
     """Write the view: pickers, the strongest units, the chosen one, and the sanity check."""
-    layers = subject_picker.maps_of(subject)
+    layers = subject_picker.maps_or_say(subject)
     if not layers:
-        st.info("This network has no feature maps: no layer keeps rows and columns.")
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -103,7 +102,7 @@ def show(subject: Subject) -> None:
         st.error(str(error))
 
 
-@st.fragment
+@url.fragment
 def _view(shown: Shown, rule: Rule, scale: Scale) -> None:
     try:
         _draw(shown, rule, scale)
@@ -144,6 +143,11 @@ def _strongest(shown: Shown, units: list[int], rule: Rule, scale: Scale) -> None
         f"The {len(units)} strongest of {len(maps)} units of {shown.layer.path} on this photo",
         anchor=False,
     )
+    st.markdown(
+        "**Left** of each pair: the unit's map, bright where it is active. **Right**: its "
+        f"strongest activation carried back to the pixels{_cut_words(shown)}; mid-grey is zero. "
+        "Press one to look closer."
+    )
     tiles = [
         Tile(
             unit,
@@ -160,12 +164,9 @@ def _strongest(shown: Shown, units: list[int], rule: Rule, scale: Scale) -> None
     with photo:
         _seen(shown.looked.seen)
     with grid:
-        deconv_tiles.show(tiles, st.session_state[UNIT], "deconv_strongest", deconv_parts.choose)
-    st.caption(
-        "Left of each pair: the unit's map, bright where it is active. Right: its strongest "
-        f"activation carried back to the pixels{_cut_words(shown)}; mid-grey is zero. Press one to "
-        "look closer."
-    )
+        deconv_tiles.show(
+            tiles, st.session_state[UNIT], "deconv_strongest", deconv_parts.choose, small=True
+        )
     stem = f"{shown.subject.name}-{shown.layer.path}-photo-{rule}"
     deconv_parts.downloads(
         stem,
@@ -257,9 +258,10 @@ def _keep_position(shown: Shown, unit: int, top: tuple[int, int]) -> None:
     _, height, width = shown.looked.maps.shape
     parts = asked.split(",")
     given = len(parts) == 2 and all(part.isdecimal() for part in parts)
-    if given and asked != state.get(_AT_URL):
+    fresh = asked != state.get(_AT_URL, "")  # a link, or the browser's back button
+    if given and fresh:
         _to(min(int(parts[0]), height - 1), min(int(parts[1]), width - 1))
-    elif state.get(_AT_OF) != now or _ROW not in state:
+    elif fresh or state.get(_AT_OF) != now or _ROW not in state:
         _to(*top)
     else:
         _to(state[_ROW], state[_COLUMN])

@@ -6,6 +6,7 @@ from html import escape
 
 import numpy as np
 import streamlit as st
+import torch
 
 from cnnviz.charts import units as charts
 from cnnviz.images import Pixels
@@ -22,9 +23,10 @@ from cnnviz.ui import (
     sight_caches,
     theme,
 )
-from cnnviz.ui.deconv_looked import Looked, arrays, patches_of
+from cnnviz.ui.deconv_looked import Crop, Looked, arrays, patches_of
 from cnnviz.ui.deconv_parts import RULES, Scale
 from cnnviz.ui.deconv_pictures import boxed, figure, image, to_side
+from cnnviz.ui.format import size
 
 #: Examples of each strength.
 EXAMPLES = 6
@@ -32,12 +34,14 @@ EXAMPLES = 6
 SIDE = 128
 _WORDS = {
     "strong": ("Strong", "the images that excite it most"),
-    "middling": ("Middling", "around the median of those that excite it at all"),
-    "weak": ("Weak", "the images that excite it least, but do"),
+    "middling": ("Middling", "around the median of these"),
+    "weak": ("Weak", "those that excite it least, but do"),
 }
+# What stands below the nine images: title, what it is, nine pictures.
+_Row = tuple[str, str, list[Pixels]]
 
 
-def show(looked: Looked, unit: int, scale: Scale) -> None:
+def show(looked: Looked, unit: int, scale: Scale, crop: Crop) -> None:
     """Write all that is known of `unit` of the layer that was looked at."""
     deconv_tiles.section(unit)
     st.header(f"Unit {unit} of {looked.layer.path}", anchor=False)
@@ -60,7 +64,8 @@ def show(looked: Looked, unit: int, scale: Scale) -> None:
     sight_caches.begin_activations(looked.subject, looked.layer.path)
     with st.spinner("Carrying activations back …"):
         found = {rule: looked.figures((unit,), rule) for rule in RULES}
-    _nine(looked, found, scale)
+    rows = _rows(looked, found, scale, crop)
+    _nine(looked, found["deconvnet"], rows)
     values = sight_caches.activations_of(looked.subject, looked.layer.path)
     left, right = st.columns([1.6, 1], gap="large")
     with left:
@@ -70,13 +75,12 @@ def show(looked: Looked, unit: int, scale: Scale) -> None:
     _examples(looked, values, unit)
     stem = f"{looked.subject.name}-{looked.layer.path}-unit-{unit}"
     deconv_parts.downloads(
-        stem, lambda: _png(looked, found, scale), lambda: _arrays(looked, found, values, unit)
+        stem, lambda: _png(found["deconvnet"], rows), lambda: _arrays(looked, found, values, unit)
     )
 
 
-def _nine(looked: Looked, found: dict[Rule, UnitFigures], scale: Scale) -> None:
+def _nine(looked: Looked, first: UnitFigures, rows: list[_Row]) -> None:
     """Write the nine images in a row, and below each what the unit saw in it, rule by rule."""
-    first = found["deconvnet"]
     classes = looked.test.images.classes
     cells = [_row_title("Its strongest images", "the box is all that the position can see")]
     for rank, pixels in enumerate(_planes(first.images[0].numpy())):
@@ -87,7 +91,7 @@ def _nine(looked: Looked, found: dict[Rule, UnitFigures], scale: Scale) -> None:
         cells.append(
             figure(boxed(pixels, (top, left, height, width), alt, SIDE), f"{value}{label}")
         )
-    for title, words, pictures in _rows(looked, found, scale):
+    for title, words, pictures in rows:
         cells.append(_row_title(title, words))
         for rank, pixels in enumerate(pictures):
             alt = f"{title}, {rank + 1} of {len(pictures)}"
@@ -102,16 +106,17 @@ def _row_title(title: str, words: str) -> str:
     return f"<h4>{escape(title)} <span>· {escape(words)}</span></h4>"
 
 
-def _rows(
-    looked: Looked, found: dict[Rule, UnitFigures], scale: Scale
-) -> list[tuple[str, str, list[Pixels]]]:
-    """Return what stands below the images: title, what it is, nine pictures."""
-    rows: list[tuple[str, str, list[Pixels]]] = []
+def _rows(looked: Looked, found: dict[Rule, UnitFigures], scale: Scale, crop: Crop) -> list[_Row]:
+    """Return what stands below the images; all is cut alike."""
+    rows: list[_Row] = []
+    sides = [patches_of(looked.layer, figures, crop).side for figures in found.values()]
+    side = max((one for one in sides if one is not None), default=None)
     for rule, figures in found.items():
-        patches = patches_of(looked.layer, figures, "field")
-        if patches.side is not None and not rows:
-            words = f"{patches.side} × {patches.side} pixels, as are those below"
-            rows.append(("In the box", words, patches.seen[0]))
+        patches = patches_of(looked.layer, figures, crop, side)
+        if side is not None and not rows:
+            title = "In the box" if crop == "field" else "In the middle of the box"
+            words = f"{size((side, side))} pixels, as are those below"
+            rows.append((title, words, patches.seen[0]))
         carried = patches.carried[0]
         shared = deconv_pictures.shared_scale(carried) if scale == "all" else None
         pictures = deconv_pictures.signed_tiles(carried, shared=shared)
@@ -161,12 +166,16 @@ def _examples(looked: Looked, values: UnitActivations, unit: int) -> None:
     st.subheader("From strong to weak", anchor=False)
     images = looked.test.images
     chosen = values.examples(unit, EXAMPLES)
+    path = looked.layer.path
+    positions = sight_caches.positions_of(
+        looked.subject, path, unit, torch.cat([chosen[kind] for kind in _WORDS])
+    )
+    found = dict(zip(_WORDS, positions.split([len(chosen[kind]) for kind in _WORDS]), strict=True))
     for column, (kind, (title, words)) in zip(
         st.columns(3, gap="large"), _WORDS.items(), strict=True
     ):
         numbers = chosen[kind]
-        positions = values.positions[numbers, unit].long()
-        boxes = patch_boxes(looked.layer, sight_caches.trace_of(looked.subject), positions)
+        boxes = patch_boxes(looked.layer, sight_caches.trace_of(looked.subject), found[kind])
         seen = sight_caches.seen_images(looked.subject, numbers)
         cells = [
             figure(
@@ -181,10 +190,10 @@ def _examples(looked: Looked, values: UnitActivations, unit: int) -> None:
             st.html(f'<div class="pictures small">{"".join(cells)}</div>')
 
 
-def _png(looked: Looked, found: dict[Rule, UnitFigures], scale: Scale) -> bytes:
+def _png(first: UnitFigures, below: list[_Row]) -> bytes:
     """The nine images and their reconstructions as one picture, a row each."""
-    rows = [("The nine strongest images", list(_planes(found["deconvnet"].images[0].numpy())))]
-    rows += [(title, pictures) for title, _, pictures in _rows(looked, found, scale)]
+    rows = [("The nine strongest images", list(_planes(first.images[0].numpy())))]
+    rows += [(title, pictures) for title, _, pictures in below]
     enlarged = [(title, [to_side(p, SIDE) for p in row]) for title, row in rows]
     return deconv_pictures.sheet(enlarged, columns=1)
 

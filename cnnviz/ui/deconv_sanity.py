@@ -16,7 +16,7 @@ from cnnviz.ui.deconv_pictures import figure, image, to_side
 
 #: The most steps that are shown, evenly taken from all.
 SHOWN = 18
-_OF = "deconv_check_of"
+_OF, _URL = "deconv_check_of", "deconv_check_url"
 
 
 def offer(
@@ -34,12 +34,14 @@ def offer(
         "edges rather than what was learnt (Adebayo et al. 2018, [arXiv 1810.03292](https://arxiv.org/abs/1810.03292))."
     )
     state = st.session_state
-    if url.read("check") and _OF not in state:
-        state[_OF] = now
+    asked = url.read("check") or ""
+    if asked != state.get(_URL, ""):  # a link, or the browser's back button
+        state[_OF] = now if asked else None
     if st.button("Randomise the weights", icon=":material/shuffle:", disabled=not active):
         state[_OF] = now
     wanted = state.get(_OF) == now and active
-    url.write("check", "1" if wanted else "")
+    state[_URL] = text = "1" if wanted else ""
+    url.write("check", text)
     if wanted:
         _steps(sight_caches.sanity_of(subject, layer, unit, rule, data), rule)
 

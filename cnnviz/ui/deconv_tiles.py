@@ -14,6 +14,10 @@ from cnnviz.ui.deconv_pictures import image
 _CSS = """
 .units { display: grid; gap: 1.1rem; align-items: start; font-family: var(--st-font);
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 252px), 1fr)); }
+@media (max-width: 640px) {
+  .units.small { grid-template-columns: 1fr 1fr; gap: .4rem; }
+  .units.small .title { flex-direction: column; gap: 0; }
+}
 button { all: unset; box-sizing: border-box; cursor: pointer; padding: 6px; border-radius: 8px;
   border: 1px solid transparent; color: var(--st-text-color); display: block; }
 button:hover { border-color: var(--st-border-color);
@@ -37,6 +41,7 @@ button[aria-pressed=true] { border-color: var(--st-primary-color);
 _JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector('.units');
+  grid.classList.toggle('small', data.small);
   if (grid.shown !== data.html) { grid.innerHTML = data.html; grid.shown = data.html; }
   for (const button of grid.querySelectorAll('button'))
     button.setAttribute('aria-pressed', button.dataset.unit === data.chosen);
@@ -77,8 +82,18 @@ class Tile:
     pictures: tuple[tuple[Pixels, str], ...] = ()
 
 
-def show(tiles: Sequence[Tile], chosen: int | None, key: str, press: Callable[[int], None]) -> None:
-    """Write the tiles; `press` is called, before the rerun, with the unit that was pressed."""
+def show(
+    tiles: Sequence[Tile],
+    chosen: int | None,
+    key: str,
+    press: Callable[[int], None],
+    *,
+    small: bool = False,
+) -> None:
+    """Write the tiles; `press` is called, before the rerun, with the unit that was pressed.
+
+    Pictures of one thing each can be `small`: two tiles stand side by side on a phone.
+    """
 
     def pressed() -> None:
         unit = st.session_state[key].pressed
@@ -88,7 +103,7 @@ def show(tiles: Sequence[Tile], chosen: int | None, key: str, press: Callable[[i
     html = "".join(_tile(tile) for tile in tiles)
     _component(
         key=key,
-        data={"html": html, "chosen": "" if chosen is None else str(chosen)},
+        data={"html": html, "chosen": "" if chosen is None else str(chosen), "small": small},
         on_pressed_change=pressed,
     )
 

@@ -47,11 +47,10 @@ def show(subject: Subject) -> None:
     _view(subject)
 
 
-@st.fragment
+@url.fragment
 def _view(subject: Subject) -> None:
-    layers = subject_picker.maps_of(subject)
+    layers = subject_picker.maps_or_say(subject)
     if not layers:
-        st.info("This network has no feature maps: no layer keeps rows and columns.")
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -64,7 +63,7 @@ def _view(subject: Subject) -> None:
     try:
         test = sight_caches.images_for(subject)
         _say_images(subject, test)
-        top = sight_caches.top_of(subject, tuple(layers))[path]
+        top = sight_caches.top_of(subject, tuple(layers), path)[path]
         looked = Looked(subject, layers[path], tuple(layers), test, top)
         problem = deconv_parts.keep_unit(subject, path, looked.total, None)
         if problem:
@@ -72,7 +71,7 @@ def _view(subject: Subject) -> None:
         _page(looked, order, rule, scale, crop)
         unit = st.session_state[UNIT]
         if unit is not None:
-            deconv_pinned.show(looked, unit, scale)
+            deconv_pinned.show(looked, unit, scale, crop)
     except CnnvizError as error:
         st.error(str(error))
         return
@@ -83,34 +82,24 @@ def _view(subject: Subject) -> None:
 
 
 def _pick_order() -> str:
-    url.keep_choice("order", ORDERS, "number")
-    return (
-        st.segmented_control(
-            "Order",
-            list(ORDERS),
-            key="order",
-            required=True,
-            format_func=ORDERS.__getitem__,
-            help="Strongest: by the largest activation. Most selective: first the units whose nine "
-            "strongest images are mostly of one class.",
-        )
-        or "number"
+    return deconv_parts.pick_one(
+        "Order",
+        "order",
+        ORDERS,
+        "number",
+        "Strongest: by the largest activation. Most selective: first the units whose nine "
+        "strongest images are mostly of one class.",
     )
 
 
 def _pick_crop() -> Crop:
-    url.keep_choice("crop", CROPS, "field")
-    return (
-        st.segmented_control(
-            "Cut to",
-            list(CROPS),
-            key="crop",
-            required=True,
-            format_func=CROPS.__getitem__,
-            help="Receptive field: all that the position can see, as in the paper. Closer: only "
-            "the middle, with nine tenths of the reconstructions' absolute values.",
-        )
-        or "field"
+    return deconv_parts.pick_one(
+        "Cut to",
+        "crop",
+        CROPS,
+        "close",
+        "Receptive field: all that the position can see, as in the paper. What was seen: only its "
+        "middle, with nine tenths of the reconstructions' absolute values.",
     )
 
 
@@ -139,15 +128,11 @@ def _page(looked: Looked, by: str, rule: Rule, scale: Scale, crop: Crop) -> None
     page, pager = _keep_page(looked, by, pages)
     units = order[(page - 1) * shown : page * shown]
     st.subheader(_heading(looked), anchor=False)
-    if looked.is_costly:
-        found = looked.one_by_one(units, rule)
-    else:
-        with st.spinner("Carrying activations back …"):
-            found = looked.figures(units, rule)
+    found = looked.page(units, rule)
     patches = patches_of(looked.layer, found, crop)
     tiles = _tiles(looked, found, patches, rule, scale)
+    st.markdown(_key(looked, patches))
     deconv_tiles.show(tiles, st.session_state[UNIT], "deconv_units", deconv_parts.choose)
-    st.caption(_caption(looked, patches))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if pages > 1:
             st.pagination(pages, default=page, key=pager, width=340)
@@ -175,15 +160,17 @@ def _heading(looked: Looked) -> str:
     return f"{whole}; {dead} {'is' if dead == 1 else 'are'} dead"
 
 
-def _caption(looked: Looked, patches: Patches) -> str:
-    """Say what is seen in each pair of blocks."""
+def _key(looked: Looked, patches: Patches) -> str:
+    """Say how a pair of blocks is read."""
     test = looked.test
     cut = "whole"
     if patches.side is not None:
-        cut = f"cut to {patches.side} × {patches.side} pixels around the position"
+        cut = f"cut to {size((patches.side, patches.side))} pixels around the position"
     return (
-        f"Right of each pair: the nine of {test.count:,} {test.title} that excite the unit most, "
-        f"{cut}. Left: what the unit saw in each; mid-grey is zero. Press a unit to look closer."
+        f"**Right** of each pair: the nine of {test.count:,} {test.title} that excite the unit "
+        f"most, {cut}. **Left**: what the unit saw in each, carried back to the pixels; mid-grey "
+        "is zero. What the nine have in common is what the unit looks for. Press one to look "
+        "closer."
     )
 
 
@@ -194,11 +181,12 @@ def _keep_page(looked: Looked, order: str, pages: int) -> tuple[int, str]:
     """
     state, asked = st.session_state, url.read("page") or ""
     now = (looked.subject.name, looked.layer.path, order)
-    fresh = asked != state.get(_PAGE_URL, "") and asked.isdecimal() and 1 <= int(asked) <= pages
+    fresh = asked != state.get(_PAGE_URL, "")  # a link, or the browser's back button
     if fresh or state.get(_PAGE_OF) != now:
         # A pager that was given its page by the session would log a warning: it has a default.
         state[_PAGER] = state.get(_PAGER, 0) + 1
-        state[_PAGE] = int(asked) if fresh else 1
+        known = fresh and asked.isdecimal() and 1 <= int(asked) <= pages
+        state[_PAGE] = int(asked) if known else 1
         state[_PAGE_OF] = now
     key = f"deconv_pager_{state[_PAGER]}"
     state[_PAGE] = page = int(state.get(key, state[_PAGE]))

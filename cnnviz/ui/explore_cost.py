@@ -2,56 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from html import escape
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from cnnviz.anatomy import Trace
-from cnnviz.charts import cost_map
+from cnnviz.charts import bars, cost_map
 from cnnviz.charts.costs import Cost
-from cnnviz.ui import caches, panels, theme
+from cnnviz.ui import caches, url
 from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import count, percent, si
 
 _TITLES: dict[Cost, str] = {
     "params": "Parameters",
     "macs": "Multiply–accumulates",
     "output_bytes": "Activations",
 }
-_NAMES = {"params": "params", "macs": "macs", "output_bytes": "activations"}  # in the URL
+_HEADS: dict[Cost, str] = {"params": "Parameters", "macs": "MACs", "output_bytes": "Activations"}
+_UNITS: dict[Cost, str] = {"params": "", "macs": "", "output_bytes": "B"}
+#: What the URL says of each cost.
+_NAMES: dict[str, Cost] = {"": "params", "macs": "macs", "activations": "output_bytes"}
 
 
 def cost(selection: Selection, _: Trace) -> None:
-    """Draw where the chosen cost sits: a map of all layers, bars by stage, bars by layer."""
+    """Draw where the chosen cost sits: a map of all layers, stage by stage, bars by layer."""
     chosen = _pick()
-    view = caches.cost_view(selection.arguments, chosen, theme.is_dark())
-    panels.chart(
-        *view.areas,
-        key="explore_map",
-        alt="Areas by layer, inside their stages; the table below has the stages' numbers.",
-    )
-    st.caption("Blue: convolutions. Brown: fully connected layers. Grey: everything else.")
-    stages, layers = st.columns(2, gap="large")
-    with stages:
-        panels.chart(
-            *view.stages,
-            key="explore_stages",
-            alt="Bars by stage; the table below has every number.",
-        )
-    with layers:
-        panels.chart(
-            *view.layers,
-            key="explore_layers",
-            alt="Bars by layer; the table of the view Layers has every number.",
-        )
-    _table(view.table)
+    view = caches.cost_view(selection.arguments, chosen)
+    st.subheader(view.areas[1], anchor=False)
+    st.html(bars.STYLE + view.areas[0])
+    st.subheader(view.stage_sentence, anchor=False)
+    st.html(_STYLE + _stages(view.stages, chosen))
+    st.subheader(view.layers[1], anchor=False)
+    st.html(view.layers[0])
 
 
 def _pick() -> Cost:
     """Write the control for the cost; the URL has it as ``cost``."""
-    by_name = {name: key for key, name in _NAMES.items()}
-    asked = st.query_params.get("cost", "params")
-    if "explore_cost" not in st.session_state:
-        st.session_state["explore_cost"] = by_name.get(asked, "params")
-    chosen = st.segmented_control(
+    picked = url.follow("cost", "explore_cost", _NAMES)
+    st.segmented_control(
         "Cost",
         cost_map.MAP_COSTS,
         format_func=lambda name: _TITLES[name],
@@ -59,31 +50,50 @@ def _pick() -> Cost:
         required=True,
         label_visibility="collapsed",
     )
-    picked: Cost = chosen or "params"
-    if picked != "params":
-        st.query_params["cost"] = _NAMES[picked]
-    elif "cost" in st.query_params:
-        del st.query_params["cost"]
     return picked
 
 
-def _table(stages: pd.DataFrame) -> None:
-    columns = st.column_config
-    shown = {
-        "stage": columns.TextColumn("Stage", pinned=True),
-        "layers": columns.NumberColumn("Layers with weights"),
-        "params": columns.NumberColumn("Parameters", format="localized"),
-        "params_share": columns.NumberColumn("of all", format="percent"),
-        "macs": columns.NumberColumn("MACs", format="localized"),
-        "macs_share": columns.NumberColumn("of all MACs", format="percent"),
-        "output_bytes": columns.NumberColumn("Bytes of activations", format="localized"),
-        "output_bytes_share": columns.NumberColumn("of all bytes", format="percent"),
-    }
-    st.dataframe(
-        stages,
-        column_order=list(shown),
-        column_config=shown,
-        hide_index=True,
-        key="explore_stage_table",
-        alt=f"{len(stages)} stages with layers, parameters, MACs and bytes of activations",
+def _stages(stages: pd.DataFrame, chosen: Cost) -> str:
+    """Return a table with a row a stage; the bars are the chosen cost's shares."""
+    head = "".join(
+        f'<th scope="col" class="{"chosen" if cost == chosen else "side"}">{_HEADS[cost]}</th>'
+        for cost in cost_map.MAP_COSTS
     )
+    rows = []
+    for stage in stages.to_dict("records"):
+        cells = "".join(_cell(stage, cost, cost == chosen) for cost in cost_map.MAP_COSTS)
+        rows.append(
+            f'<tr><th scope="row">{escape(stage["stage"])}</th><td>{stage["layers"]}</td>{cells}'
+            "</tr>"
+        )
+    return (
+        '<table class="stages"><thead><tr><th scope="col">Stage</th>'
+        f'<th scope="col">Layers with weights</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _cell(stage: dict[Hashable, Any], cost: Cost, chosen: bool) -> str:
+    value, share = stage[cost], stage[f"{cost}_share"]
+    bar = f'<i style="width:{100 * share:.2f}%"></i>' if chosen else ""
+    return (
+        f'<td class="{"chosen" if chosen else "side"}" title="{count(value)}">'
+        f"<span>{si(value, _UNITS[cost])}</span><small>{percent(share)}</small>{bar}</td>"
+    )
+
+
+_STYLE = """<style>
+.stages { border-collapse: collapse; width: 100%; margin-bottom: 1rem; font-size: .92rem;
+  font-variant-numeric: tabular-nums; }
+.stages th, .stages td { border: 0; border-bottom: 1px solid var(--line); font-weight: 400;
+  padding: .4rem .8rem; text-align: right; white-space: nowrap; position: relative; }
+.stages th:first-child { text-align: left; padding-left: 0; }
+.stages thead th { color: var(--muted); font-size: .85rem; white-space: normal; }
+.stages thead .chosen { color: var(--ink); font-weight: 600; }
+.stages small { display: inline-block; width: 4.2em; color: var(--muted); font-size: .85em; }
+.stages td.side span { color: var(--muted); }
+.stages td i { position: absolute; right: .8rem; bottom: 0; height: 3px;
+  background: var(--accent); max-width: calc(100% - 1.6rem); }
+@media (max-width: 640px) { .stages .side { display: none; }
+  .stages th, .stages td { padding: .4rem .3rem; } }
+</style>"""

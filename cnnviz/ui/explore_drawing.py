@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 _KEY = "drawing_network"
 _OF, _OPENED = "drawing_of", "drawing_opened"
 _CHOSEN, _LEVEL, _COLOUR = "drawing_chosen", "drawing_level", "drawing_colour"
+_SEEN = "drawing_seen"  # what the URL said of the three above when it was looked at last
 _BETWEEN = "~"  # stands in no path
 _LEVELS = {"stages": "Stages", "blocks": "Blocks", "operators": "Operators"}
 _COLOURS: dict[ColourBy, str] = {"kind": "Kind", "share": "Share of MACs"}
+_BY_URL: dict[str, ColourBy] = {"": "kind", "share": "share"}
 
 _component = st.components.v2.component(
     "cnnviz_network",
@@ -105,32 +107,36 @@ def _controls(graph: Graph) -> DeltaGenerator:
 
 
 def _remember(selection: Selection, graph: Graph) -> None:
-    """Start afresh where another network is shown, at the layer that the URL names."""
+    """Start afresh, at the layer that the URL names, for another network or another URL."""
     state = st.session_state
-    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
-    asked_colour = st.query_params.get("colour", "kind")
-    state[_COLOUR] = state.get(_COLOUR, asked_colour if asked_colour in _COLOURS else "kind")
-    if state.get(_OF) == selection.arguments and _LEVEL in state:
+    url.follow("colour", _COLOUR, _BY_URL)
+    shown = state.get(_OF) == selection.arguments and _LEVEL in state
+    if shown and _in_url() == state.get(_SEEN):
         state[_CHOSEN] = state.get(_CHOSEN)
         return
-    asked = st.query_params.get("layer", "")
+    asked, level, opened = _in_url()
     state[_OF] = selection.arguments
-    level = st.query_params.get("level", "blocks")
     state[_LEVEL] = level if level in _LEVELS else "blocks"
     state[_OPENED] = _opened_at(graph, state[_LEVEL])
-    if "open" in st.query_params:
+    if opened:
         state[_LEVEL] = None
-        state[_OPENED] = set(st.query_params["open"].split(_BETWEEN)) & graph.nodes.keys()
+        state[_OPENED] = set(opened.split(_BETWEEN)) & graph.nodes.keys()
     state[_CHOSEN] = asked if asked in graph.nodes and asked != graph.root.id else None
     _reveal(graph)
 
 
 def _write_url(chosen: str) -> None:
-    level, colour = st.session_state[_LEVEL], st.session_state[_COLOUR]
+    level = st.session_state[_LEVEL]
     url.write("layer", chosen)
     url.write("level", "" if level in (None, "blocks") else level)
     url.write("open", "" if level else _BETWEEN.join(sorted(st.session_state[_OPENED])))
-    url.write("colour", "" if colour == "kind" else colour)
+    st.session_state[_SEEN] = _in_url()
+
+
+def _in_url() -> tuple[str, str, str]:
+    """Return what the URL says of the layer, the level and what is unfolded, "" for nothing."""
+    layer, level, opened = (url.read(key) or "" for key in ("layer", "level", "open"))
+    return layer, level, opened
 
 
 def _set_level(graph: Graph) -> None:

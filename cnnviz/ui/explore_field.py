@@ -23,7 +23,7 @@ from cnnviz.ui.explore_state import Selection
 
 _KINDS = ("conv", "pool", "merge")  # what changes a field; the operators between them do not
 _PICTURE_SIDE = 448  # pixels: small inputs are enlarged to it, so that their pixels can be seen
-_URL = "explore_layer_url"  # what the URL said when it was written last
+_URL = "explore_layer_url"  # the last layer that the URL named and that was found
 
 
 def field(selection: Selection, trace: Trace) -> None:
@@ -65,26 +65,23 @@ def _pick_layer(
 ) -> Layer:
     """Write the picker of the layer; the URL has its path as ``layer``."""
     by_path = {layer.path: layer for layer in layers}
-    key = f"explore_field_{selection.variant.name}"
-    asked = st.query_params.get("layer")
-    known = st.session_state.get(key) in by_path
-    if asked in by_path and (not known or asked != st.session_state.get(_URL)):
-        st.session_state[key] = asked
-    elif not known:
-        st.session_state[key] = _default(layers, min(trace.input_size[1:])).path
-        # A name left over from another variant is no mistake of the visitor's.
-        if asked is not None and asked != st.session_state.get(_URL):
-            _say_unknown(asked, trace, st.session_state[key], notes)
-    chosen = st.session_state[key]
-    paths = [layer.path for layer in layers if layer.kind in _KINDS or layer.path == chosen]
-    path = st.selectbox(
+    key, asked = f"explore_field_{selection.variant.name}", url.read("layer")
+    default = _default(layers, min(trace.input_size[1:])).path
+    if asked not in by_path and asked == st.session_state.get(_URL):
+        url.write("layer", "")  # left over from another variant: no mistake of the visitor's
+    path = url.follow("layer", key, {"": default} | {path: path for path in by_path})
+    asked = url.read("layer")
+    if asked is not None and asked not in by_path:
+        _say_unknown(asked, trace, default, notes)
+    st.session_state[_URL] = path
+    paths = [layer.path for layer in layers if layer.kind in _KINDS or layer.path == path]
+    st.selectbox(
         "Layer",
         paths,
         key=key,
         format_func=lambda path: f"{path} · sees {by_path[path].receptive_field} px",
         width=320,
     )
-    st.query_params["layer"] = st.session_state[_URL] = path
     return by_path[path]
 
 
@@ -104,13 +101,9 @@ def _say_unknown(asked: str, trace: Trace, shown: str, notes: DeltaGenerator) ->
 
 def _pick_photo() -> str:
     """Write the picker of the photo and return its name; the URL has its name as ``photo``."""
-    photos = sample_photos()
-    first = next(iter(photos))
-    if st.session_state.get("explore_photo") not in photos:
-        asked = st.query_params.get("photo", first)
-        st.session_state["explore_photo"] = asked if asked in photos else first
-    name = st.selectbox("Photo", list(photos), key="explore_photo", width=200)
-    url.write("photo", "" if name == first else name)
+    first, *others = sample_photos()
+    name = url.follow("photo", "explore_photo", {"": first} | {photo: photo for photo in others})
+    st.selectbox("Photo", [first, *others], key="explore_photo", width=200)
     return name
 
 
@@ -120,24 +113,22 @@ def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None
     The URL has the subject's name as ``weights``.
     """
     fitting = {subject.name: subject for subject in _subjects(selection)}
-    key, asked = f"explore_weights_{selection.variant.name}", st.query_params.get("weights", "")
+    key, asked = f"explore_weights_{selection.variant.name}", url.read("weights") or ""
     if asked and asked not in fitting:
         name = asked if len(asked) <= 60 else f"{asked[:59]}…"
         notes.warning(
             f"“{name}” is no trained model of this network. Showing random weights instead."
         )
-    name = ""
+        url.write("weights", "")
+    name = url.follow("weights", key, {text: text for text in ("", *fitting)})
     if fitting:
-        if st.session_state.get(key) not in ("", *fitting):
-            st.session_state[key] = asked if asked in fitting else ""
-        name = st.selectbox(
+        st.selectbox(
             "Weights",
             ["", *fitting],
             key=key,
             format_func=lambda name: _weights_label(fitting[name]) if name else "random",
             width=240,
         )
-    url.write("weights", name)
     return fitting.get(name)
 
 

@@ -16,7 +16,7 @@ from cnnviz.anatomy.compare_traces import describe_ratio
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.architectures.published import published
 from cnnviz.catalogue import predecessor
-from cnnviz.charts import costs
+from cnnviz.charts import bars, costs
 from cnnviz.registry import Variant
 from cnnviz.settings import checkpoints_dir
 from cnnviz.ui import caches, links, panels, theme, url
@@ -38,8 +38,6 @@ _ORDERS = {
     "field": ("Receptive field", "receptive_field"),
     "layer": ("Name", "path"),
 }
-
-TRAINABLE_SIDE = 64  # pixels: the data sets here have 32 × 32 images
 
 
 def portrait(variant: Variant) -> None:
@@ -63,93 +61,94 @@ def portrait(variant: Variant) -> None:
     with st.container(horizontal=True):
         if known is not None:
             links.link("filters", "Filters learnt on ImageNet →", model=f"{variant.name}@imagenet")
-        if max(variant.input_size[1:]) <= TRAINABLE_SIDE:
+        if max(variant.input_size[1:]) <= links.TRAINABLE_SIDE:
             links.link("train", "Train this network →", variant=variant.name)
         if (checkpoints_dir() / f"{variant.name}.json").is_file():
             links.link("deconvnet", "See what its units see →", model=variant.name)
 
 
 def headline(variant: Variant, trace: Trace) -> None:
-    """Write the numbers that matter, the costs as multiples of the predecessor's too."""
-    kinds = Counter(layer.kind for layer in trace.layers)
-    weighted = f"{kinds['conv']} convolutions, {kinds['linear']} fully connected"
-    unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
-    side = max(trace.input_size[1:])
-    field = trace.receptive_field
-    training = trace.training_bytes
-    params_ratio, macs_ratio = _against_predecessor(variant, trace)
-    panels.facts(
-        [
-            Fact("Parameters", si(trace.params), weighted + params_ratio, count(trace.params)),
-            Fact(
-                "Multiply–accumulates",
-                si(trace.macs, "MACs"),
-                f"for one image{unknown}; {si(trace.flops, 'FLOPs')}, counting each as two"
-                + macs_ratio,
-                f"{count(trace.macs)} MACs",
-            ),
-            Fact(
-                "Weights",
-                si(trace.weight_bytes, "B"),
-                "in 32-bit floats",
-                f"{count(trace.weight_bytes)} bytes",
-            ),
-            Fact(
-                "Activations",
-                si(trace.activation_bytes, "B"),
-                "all outputs for one image of " + size(trace.input_size),
-                f"{count(trace.activation_bytes)} bytes",
-            ),
-            Fact(
-                "Kept for training",
-                "–" if training is None else si(training, "B"),
-                "for the backward pass of one image",
-                "" if training is None else f"{count(training)} bytes",
-            ),
-            Fact(
-                "Receptive field",
-                "–" if field is None else f"{field[0]} px",
-                "what one position of the last map sees"
-                + ("" if field is None or field[0] < side else ": the whole picture"),
-            ),
-        ]
-    )
-
-
-def _against_predecessor(variant: Variant, trace: Trace) -> tuple[str, str]:
-    """Return what to add to the notes of parameters and MACs; nothing for the first family."""
+    """Write the numbers that matter, each beside its predecessor's on the road."""
     earlier = predecessor(variant)
-    if earlier is None:
-        return "", ""
-    reference = caches.traced(*Selection(earlier).arguments)
-    params = describe_ratio(trace.params, reference.params)
-    macs = describe_ratio(trace.macs, reference.macs)
-    return f"; {params} {earlier.family.title}", f"; {macs} {earlier.family.title}"
+    reference = None if earlier is None else caches.traced(*Selection(earlier).arguments)
+    panels.facts(_facts(trace, reference, "" if earlier is None else earlier.family.title))
+
+
+def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
+    """Return the numbers of `trace`, as multiples of those of `reference`, called `name`, too."""
+
+    def against(value: int | None, key: str) -> str:
+        other = None if reference is None else getattr(reference, key)
+        if isinstance(other, tuple):
+            other = other[0]
+        if value is None or not other:
+            return ""
+        ratio = f"{describe_ratio(value, other)} {name}"
+        return f"; {ratio.replace(' ', chr(0xA0))}"  # kept on one line
+
+    kinds = Counter(layer.kind for layer in trace.layers)
+    weighted = f"of {kinds['conv']} convolutions and {kinds['linear']} fully connected"
+    unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
+    field, training = trace.receptive_field, trace.training_bytes
+    whole = field is not None and field[0] >= max(trace.input_size[1:])
+    earlier = "" if reference is None else f"; {reference.depth} in {name}"
+    return [
+        Fact("Depth", f"{trace.depth} layers", f"in a row, {weighted}{earlier}"),
+        Fact(
+            "Parameters",
+            si(trace.params),
+            f"{si(trace.weight_bytes, 'B')} in 32-bit floats{against(trace.params, 'params')}",
+            f"{count(trace.params)} parameters, {count(trace.weight_bytes)} bytes",
+        ),
+        Fact(
+            "Multiply–accumulates",
+            si(trace.macs, "MACs"),
+            f"for one image{unknown}; {si(trace.flops, 'FLOPs')}, counting each as two"
+            + against(trace.macs, "macs"),
+            f"{count(trace.macs)} MACs",
+        ),
+        Fact(
+            "Activations",
+            si(trace.activation_bytes, "B"),
+            f"all outputs for one image of {size(trace.input_size)}"
+            + against(trace.activation_bytes, "activation_bytes"),
+            f"{count(trace.activation_bytes)} bytes",
+        ),
+        Fact(
+            "Kept for training",
+            "–" if training is None else si(training, "B"),
+            f"for the backward pass of one image{against(training, 'training_bytes')}",
+            "" if training is None else f"{count(training)} bytes",
+        ),
+        Fact(
+            "Receptive field",
+            "–" if field is None else f"{field[0]} px",
+            f"what one position of the last map sees{': the whole picture' if whole else ''}"
+            + against(None if field is None else field[0], "receptive_field"),
+        ),
+    ]
 
 
 def where(selection: Selection) -> None:
     """Draw where parameters and multiplications sit."""
-    dark = theme.is_dark()
     for column, cost in zip(st.columns(2, gap="large"), costs.COSTS, strict=True):
         with column:
-            panels.chart(
-                caches.layer_bars(selection.arguments, cost, dark),
-                caches.cost_sentence(selection.arguments, cost),
-                key=f"explore_{cost}",
-                alt="Bars by layer; the table below has every number.",
-            )
+            st.subheader(caches.cost_sentence(selection.arguments, cost), anchor=False)
+            st.html(bars.STYLE + caches.layer_bars(selection.arguments, cost))
 
 
 @st.fragment
 def table(selection: Selection) -> None:
     """Write every operator as a table that can be searched and taken away."""
+    with url.collected():
+        _table(selection)
+
+
+def _table(selection: Selection) -> None:
     frame = caches.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        # Assigned in any case: Streamlit forgets a text with the view that it stood in.
-        st.session_state["explore_find"] = st.session_state.get(
-            "explore_find", st.query_params.get("find", "")
-        )
+        _follow_search()
         wanted = st.text_input(
             "Find a layer or an operator",
             placeholder="for example conv2d",
@@ -160,7 +159,6 @@ def table(selection: Selection) -> None:
         text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
         shown = _sorted(frame[text.str.contains(wanted.strip(), case=False, regex=False)], order)
         _downloads(selection, shown)
-    url.write("find", wanted.strip())
     if shown.empty:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
@@ -174,6 +172,7 @@ def table(selection: Selection) -> None:
         key="explore_table",
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="",
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
     label = _ORDERS[order][0]
@@ -191,21 +190,30 @@ def table(selection: Selection) -> None:
             _row_links(selection.variant, layers[int(shown["index"].iloc[rows[0]])])
 
 
+def _follow_search() -> None:
+    """Let the search and the URL's ``find`` say the same, as `url.follow` does for a choice."""
+    state, seen = st.session_state, "explore_find-in-url"
+    asked = url.read("find") or ""
+    if "explore_find" not in state or asked != state.get(seen):
+        state["explore_find"] = asked
+    # Assigned in any case: Streamlit forgets a text with the view that it stood in.
+    state["explore_find"] = text = state["explore_find"]
+    state[seen] = text.strip()
+    url.write("find", text.strip())
+
+
 def _pick_order() -> str:
     """Write the picker of the table's order; the URL has it as ``sort``."""
-    key = "explore_sort"
-    asked = st.query_params.get("sort", "order")
-    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
-    st.session_state[key] = st.session_state.get(key, asked if asked in _ORDERS else "order")
-    order = st.selectbox(
+    first, *others = _ORDERS
+    order = url.follow("sort", "explore_sort", {"": first} | {name: name for name in others})
+    st.selectbox(
         "Sort by",
         list(_ORDERS),
-        key=key,
+        key="explore_sort",
         format_func=lambda name: _ORDERS[name][0],
         width=210,
         help="Names from A to Z, numbers from the largest; a click on a column's title sorts too",
     )
-    url.write("sort", "" if order == "order" else order)
     return order
 
 

@@ -108,6 +108,7 @@ def _slowest(frame: pd.DataFrame) -> None:
         hide_index=True,
         height=38 + 35 * len(rows),
         key="explore_slowest",
+        placeholder="–",
         alt=f"The {len(rows)} slowest operators with time, share and FLOP/s",
     )
     st.caption(f"These {len(rows)} of {len(frame)} operators take {held * 100:.0f} % of the time.")

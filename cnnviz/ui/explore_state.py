@@ -12,6 +12,7 @@ import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, KnobValue, Variant
+from cnnviz.ui import url
 from cnnviz.ui.caches import Knobs
 
 MAX_SIDE = 1024
@@ -21,7 +22,10 @@ VIEW_KEYS = (
     *("view", "layer", "other", "cost", "photo", "weights"),
     *("level", "open", "colour", "find", "sort", "same"),
 )
-_URL = "explore_url"  # the query this page wrote last
+_SEEN = "explore_seen"  # the query that the URL is expected to have at the next run
+_MEANT = "explore_meant"  # what that query stands for, as `Selection.to_query` writes it
+_BARE = "explore_bare"  # what a URL without a query stands for
+_LAST = "explore_last"  # what was shown last, kept while the visitor is on another page
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
 
 
@@ -113,24 +117,40 @@ def _text(value: KnobValue) -> str:
 def pick() -> tuple[Selection, list[str]]:
     """Write the pickers in one row and return what they say, and what in the URL could not be.
 
-    The URL wins where it is not the one written here last: a deep link, the browser's back button.
+    The URL wins where it is not what was seen here last: a deep link, the browser's back button.
+    It is written only where it means something else than what is picked: an entry of the history
+    that is rewritten as soon as it is visited would keep Back from ever leaving the page.
     """
-    whole = st.query_params.to_dict()
-    of_view = {key: whole.pop(key) for key in VIEW_KEYS if key in whole}
-    query = whole
-    last: dict[str, str] = st.session_state.get(_URL, {})
-    problems: list[str] = []
-    if not query and last:
-        query = last  # back from another page
-    if query != last or _FAMILY not in st.session_state:
-        selection, problems = from_query(query)
-        _seed(selection)
+    state = st.session_state
+    query = {key: st.query_params[key] for key in st.query_params if key not in VIEW_KEYS}
+    arrived = _FAMILY not in state  # the pickers are forgotten while another page is shown
+    # `url` takes out what is empty.
+    if arrived or {key: value for key, value in query.items() if value} != state.get(_SEEN):
+        _follow(query, arrived)
+    problems = from_query(query)[1]
     selection = _row()
-    written = selection.to_query()
-    if written | of_view != st.query_params.to_dict():
-        st.query_params.from_dict(written | of_view)
-    st.session_state[_URL] = written
+    written = state[_LAST] = selection.to_query()
+    if written != state[_MEANT]:
+        for key, value in {**dict.fromkeys(query, ""), **written}.items():
+            url.write(key, value)
+        query = state[_MEANT] = written
+        problems = []
+    state[_SEEN] = {key: value for key, value in query.items() if value}
     return selection, problems
+
+
+def _follow(query: Mapping[str, str], arrived: bool) -> None:
+    """Put what the URL means into the pickers; `arrived`: from another page, or for the first time.
+
+    Without a query that is what was shown last, and the URL is to say so. Where Back has led to
+    such a URL it is what it stood for, and it stays as it is.
+    """
+    state = st.session_state
+    if not query and arrived:
+        state[_BARE] = state.get(_LAST, {})
+    meant = from_query(query or state.get(_BARE, {}))[0]
+    _seed(meant)
+    state[_MEANT] = {} if not query and arrived else meant.to_query()
 
 
 def _seed(selection: Selection) -> None:

@@ -17,7 +17,7 @@ from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si
 
 _KEY = "explore_other"
-_URL = "explore_other_url"  # what the URL said when it was written last
+_OF = "explore_other_of"  # the variant beside which the other one stands
 
 
 def two(selection: Selection, trace: Trace) -> None:
@@ -25,10 +25,8 @@ def two(selection: Selection, trace: Trace) -> None:
     chosen = selection.variant
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = Selection(_pick(chosen))
-        same = "explore_two_all"
-        st.session_state[same] = st.session_state.get(same, st.query_params.get("same") != "no")
-        all_layers = st.toggle("Layers that are the same too", key=same)
-        url.write("same", "" if all_layers else "no")
+        all_layers = url.follow("same", "explore_two_all", {"": True, "no": False})
+        st.toggle("Layers that are the same too", key="explore_two_all")
     reference = caches.traced(*other.arguments)
     pairs = caches.pairs(other.arguments, selection.arguments)
     titles = (other.variant.title, chosen.title)
@@ -45,24 +43,20 @@ def _pick(chosen: Variant) -> Variant:
     """Write the picker of the second network; the URL has it as ``other``."""
     names = [variant.name for variant in registry.list_variants()]
     default = (predecessor(chosen) or registry.get(names[names.index(chosen.name) + 1])).name
-    asked = st.query_params.get("other")
-    if _KEY not in st.session_state or st.session_state.get(_URL) != (chosen.name, asked):
-        known = asked if asked in names else default
-        if asked not in (None, known):
-            st.warning(f"There is no variant called {asked[:60]!r}; showing {known} instead.")
-        st.session_state[_KEY] = known
-    name = st.selectbox(
+    asked = url.read("other")
+    if st.session_state.get(_OF) != chosen.name:  # its default may be another one
+        st.session_state.pop(_KEY, None)
+    st.session_state[_OF] = chosen.name
+    name = url.follow("other", _KEY, {"": default} | {name: name for name in names})
+    if asked not in (None, *names) and name == default:
+        st.warning(f"There is no variant called {asked[:60]!r}; showing {default} instead.")
+    st.selectbox(
         "Compare with",
         names,
         key=_KEY,
         format_func=lambda name: registry.get(name).title,
         width=320,
     )
-    if name != default:
-        st.query_params["other"] = name
-    elif "other" in st.query_params:
-        del st.query_params["other"]
-    st.session_state[_URL] = (chosen.name, st.query_params.get("other"))
     return registry.get(name)
 
 

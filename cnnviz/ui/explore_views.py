@@ -21,8 +21,6 @@ from cnnviz.ui.explore_state import Selection
 
 View = Callable[[Selection, Trace], None]
 
-_URL = "explore_view_url"  # the view that the URL had when it was written last
-
 
 def overview(selection: Selection, _: Trace) -> None:
     """Where the cost sits, the layer table, what was changed, the code."""
@@ -48,25 +46,21 @@ VIEWS: dict[str, tuple[str, View]] = {
 
 def show(selection: Selection, trace: Trace) -> None:
     """Write the control that picks a view, and that view."""
-    names, state = list(VIEWS), st.session_state
-    wanted = st.query_params.get("view", names[0])
-    # The URL wins where it is not what was written here last: a link, the browser's back button.
-    if "explore_view" not in state or wanted != state.get(_URL):
-        state["explore_view"] = wanted if wanted in VIEWS else names[0]
-    chosen = st.segmented_control(
+    first, *others = VIEWS
+    name = url.follow("view", "explore_view", {"": first} | {view: view for view in others})
+    st.segmented_control(
         "View",
-        names,
+        list(VIEWS),
         format_func=lambda name: VIEWS[name][0],
         key="explore_view",
         required=True,
         label_visibility="collapsed",
     )
-    name = state[_URL] = chosen or names[0]
-    url.write("view", "" if name == names[0] else name)
     _view(selection, trace, name)
 
 
 @st.fragment
 def _view(selection: Selection, trace: Trace, name: str) -> None:
     """Draw a view; what is chosen within it reruns no more than it."""
-    VIEWS[name][1](selection, trace)
+    with url.collected():
+        VIEWS[name][1](selection, trace)

@@ -5,17 +5,13 @@ What is cached as a resource is shared by all visitors and threads: read it, nev
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 from torch.nn import Conv2d
 
-from cnnviz.images import Pixels, decode
-from cnnviz.sight import Filters, convolutions, feature_maps, filters
+from cnnviz.sight import Filters, convolutions, filters
 from cnnviz.sight.filters import Order, Pair
 from cnnviz.subjects import Subject
 from cnnviz.ui.sight_caches import model_of
@@ -94,35 +90,3 @@ def filter_table(subject: Subject) -> pd.DataFrame:
     and pairs of near duplicates.
     """
     return _filter_table(subject.name, subject.key, subject)
-
-
-@dataclass(frozen=True, eq=False)
-class MapsOnPhoto:
-    """What operators gave for one photo.
-
-    `maps` has (units, height, width) for each, `seen` is the photo as the network sees it, uint8
-    (height, width, channels). Both are kept: read them only.
-    """
-
-    maps: dict[str, NDArray[np.float32]]
-    seen: Pixels
-
-
-@st.cache_resource(max_entries=12, show_spinner="Passing the photo through the network …")
-def _maps(
-    name: str,  # noqa: ARG001 - the key, as below
-    key: str,  # noqa: ARG001
-    layers: tuple[str, ...],
-    image_sha256: str,  # noqa: ARG001
-    _subject: Subject,
-    _data: bytes,
-) -> MapsOnPhoto:
-    inputs, seen = _subject.look_at(decode(_data))
-    found = feature_maps(model_of(_subject), inputs, layers)
-    return MapsOnPhoto({layer: maps[0].float().numpy() for layer, maps in found.items()}, seen)
-
-
-def maps_on_photo(subject: Subject, layers: tuple[str, ...], data: bytes) -> MapsOnPhoto:
-    """Return the feature maps of `layers` for a photo, given as its file's bytes."""
-    digest = hashlib.sha256(data).hexdigest()
-    return _maps(subject.name, subject.key, layers, digest, subject, data)

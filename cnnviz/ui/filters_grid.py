@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -11,7 +10,16 @@ import streamlit as st
 from cnnviz.charts.filters import matrix_figure
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import DEAD_FRACTION, DUPLICATE_COSINE, Order, Pair
-from cnnviz.ui import filters_caches, filters_state, filters_tiles, filters_unit, panels, theme, url
+from cnnviz.ui import (
+    deconv_parts,
+    filters_caches,
+    filters_state,
+    filters_tiles,
+    filters_unit,
+    panels,
+    theme,
+    url,
+)
 from cnnviz.ui.filters_state import Look
 from cnnviz.ui.filters_tiles import PART, STRONGEST, Tile
 from cnnviz.ui.panels import Fact
@@ -20,7 +28,7 @@ _ORDERS: dict[Order, str] = {"number": "Number", "norm": "Norm", "similarity": "
 _NAMED = 6  # so many filters or pairs are named; the dashed tiles show the others
 
 
-@st.fragment
+@url.fragment
 def show(look: Look) -> None:
     """Draw the kernels of the layer, and the chosen one with all that is known of it."""
     found = filters_caches.filters_of(look.subject, look.layer)
@@ -29,11 +37,10 @@ def show(look: Look) -> None:
     unit = filters_state.keep_unit(look, len(found.weights), int(found.norms.argmax()))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         by = _pick_order()
-        shared = found.is_matrix or filters_state.pick_scale()
+        shared = found.is_matrix or deconv_parts.pick_scale() == "all"
         order = filters_caches.filter_order(look.subject, look.layer, by)
         shown = filters_state.pick_part(look, order, unit, "Filters")
         filters_state.pick_unit(len(found.weights), "Filter")
-        exporting = st.empty()
     scale = contrast(found.weights) if shared else None
     dark = theme.is_dark()
     tiles = [] if found.is_matrix else [_tile(found, pairs, one, scale, dark) for one in shown]
@@ -43,19 +50,20 @@ def show(look: Look) -> None:
             return filters_tiles.sheet_png(tiles, dark)
         return filters_tiles.matrix_png(found.weights[shown, :, 0, 0], dark)
 
-    _exports(exporting, look, found, pairs, picture)
     left, right = st.columns([1.3, 1], gap="large")
     with left:
         st.subheader(f"{look.layer}: {sentence(found, pairs)}", anchor=False)
+        st.caption(" ".join([*_drawn(found, shared), *named(found, pairs)]))
         if found.is_matrix:
             _matrix(look, found, pairs, shown, unit, dark)
         else:
             label = f"Filters of {look.layer}; press one to see all of it"
             filters_tiles.grid(tiles, unit, "filters_tiles", label, filters_state.press)
-        st.caption(" ".join([*_drawn(found, shared), *named(found, pairs)]))
-        filters_state.how_to_read(found)
+        stem = f"{look.subject.name}-{look.layer or 'network'}"
+        deconv_parts.downloads(stem, picture, lambda: _arrays(found, pairs))
     with right:
         filters_unit.show(look, found, pairs, unit, scale)
+    filters_state.how_to_read(found)
 
 
 def _facts(found: Filters, pairs: list[Pair]) -> None:
@@ -93,18 +101,14 @@ def _facts(found: Filters, pairs: list[Pair]) -> None:
 
 
 def _pick_order() -> Order:
-    url.keep_choice("order", _ORDERS, "number")
-    st.segmented_control(
+    return deconv_parts.pick_one(
         "Order",
-        list(_ORDERS),
-        key="order",
-        required=True,
-        format_func=_ORDERS.__getitem__,
-        help="Similarity begins at the largest norm and puts next to each filter the one most "
-        "like it, by the cosine between their weights.",
+        "order",
+        _ORDERS,
+        "number",
+        "Similarity begins at the largest norm and puts next to each filter the one most like it, "
+        "by the cosine between their weights.",
     )
-    order: Order = st.session_state["order"]
-    return order
 
 
 def sentence(found: Filters, pairs: list[Pair]) -> str:
@@ -197,42 +201,12 @@ def _matrix(
     )
 
 
-def _exports(
-    place: st.delta_generator.DeltaGenerator,
-    look: Look,
-    found: Filters,
-    pairs: list[Pair],
-    picture: Callable[[], bytes],
-) -> None:
-    """Write the downloads: the pictures as shown, and the numbers of the whole layer."""
-    name = f"{look.subject.name}-{look.layer or 'network'}"
-
-    def arrays() -> bytes:
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            weights=found.weights,
-            norms=found.norms,
-            dead=found.dead,
-            duplicates=np.array([pair[:2] for pair in pairs], dtype=np.int64).reshape(-1, 2),
-            cosines=np.array([pair.cosine for pair in pairs]),
-        )
-        return buffer.getvalue()
-
-    with place.container(horizontal=True):
-        st.download_button(
-            "PNG",
-            picture,
-            f"{name}.png",
-            "image/png",
-            on_click="ignore",
-            help="The filters shown here as one picture",
-        )
-        st.download_button(
-            "NPZ",
-            arrays,
-            f"{name}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            help="All filters of the layer as arrays: weights, norms, dead ones, near duplicates",
-        )
+def _arrays(found: Filters, pairs: list[Pair]) -> dict[str, object]:
+    """All filters of the layer, for the download."""
+    return {
+        "weights": found.weights,
+        "norms": found.norms,
+        "dead": found.dead,
+        "duplicates": np.array([pair[:2] for pair in pairs], dtype=np.int64).reshape(-1, 2),
+        "cosines": np.array([pair.cosine for pair in pairs]),
+    }

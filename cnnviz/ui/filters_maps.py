@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import streamlit as st
 
 from cnnviz.charts.filters import Spread, map_figure, overlay_figure
 from cnnviz.images import encode_png
 from cnnviz.sight import Activity, contrast
-from cnnviz.ui import filters_caches, filters_state, filters_tiles, panels, theme, url
-from cnnviz.ui.filters_caches import MapsOnPhoto
+from cnnviz.ui import (
+    deconv_parts,
+    filters_state,
+    filters_tiles,
+    panels,
+    sight_caches,
+    theme,
+    url,
+)
 from cnnviz.ui.filters_state import Look
 from cnnviz.ui.filters_tiles import Tile
 from cnnviz.ui.format import percent
 from cnnviz.ui.panels import Fact
+from cnnviz.ui.sight_caches import PhotoMaps
 
 _ORDERS = {"strongest": "Strongest first", "number": "Number"}
 
 
-@st.fragment
+@url.fragment
 def show(look: Look) -> None:
     """Draw all maps of the layer, and the chosen one large and over the photo."""
-    looked = filters_caches.maps_on_photo(look.subject, (look.layer,), look.photo)
-    activity = Activity(looked.maps[look.layer])
+    looked = sight_caches.maps_on(look.subject, look.layer, look.photo)
+    activity = Activity(looked.maps)
     _facts(activity)
     strongest = activity.strongest
     unit = filters_state.keep_unit(look, len(activity.maps), int(strongest[0]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        by = _pick_order()
-        shared = filters_state.pick_scale()
+        by = deconv_parts.pick_one("Order", "sort", _ORDERS, "strongest")
+        shared = deconv_parts.pick_scale() == "all"
         order = strongest if by == "strongest" else np.arange(len(strongest))
         shown = filters_state.pick_part(look, order, unit, "Maps")
         filters_state.pick_unit(len(order), "Map")
-        exporting = st.empty()
     dark = theme.is_dark()
     scale = contrast(activity.maps) if shared else None
     tiles = [_tile(activity, one, scale, dark) for one in shown]
-    _exports(exporting, look, looked, tiles, dark)
     left, right = st.columns([1.3, 1], gap="large")
     with left:
         st.subheader(f"{look.layer}: {sentence(activity)}", anchor=False)
+        st.caption(_caption(activity, shared))
         label = f"Feature maps of {look.layer}; press one to enlarge it"
         filters_tiles.grid(tiles, unit, "filters_maps", label, filters_state.press)
-        st.caption(_caption(activity, shared))
-        filters_state.how_to_read(None)
+        deconv_parts.downloads(
+            f"{look.subject.name}-{look.layer}-maps",
+            lambda: filters_tiles.sheet_png(tiles, dark),
+            lambda: {"maps": looked.maps, "seen": looked.seen},
+        )
     with right:
         _enlarged(look, looked, activity, unit, dark)
-
-
-def _pick_order() -> str:
-    url.keep_choice("sort", _ORDERS, "strongest")
-    st.segmented_control(
-        "Order", list(_ORDERS), key="sort", required=True, format_func=_ORDERS.__getitem__
-    )
-    return str(st.session_state["sort"])
+    filters_state.how_to_read(None)
 
 
 def _facts(activity: Activity) -> None:
@@ -107,7 +108,7 @@ def _tile(activity: Activity, unit: int, scale: float | None, dark: bool) -> Til
     )
 
 
-def _enlarged(look: Look, looked: MapsOnPhoto, activity: Activity, unit: int, dark: bool) -> None:
+def _enlarged(look: Look, looked: PhotoMaps, activity: Activity, unit: int, dark: bool) -> None:
     values = activity.maps[unit]
     row, column = np.unravel_index(int(values.argmax()), values.shape)
     st.subheader(f"Map {unit}", anchor=False)
@@ -145,37 +146,3 @@ def spread_of(look: Look, shape: tuple[int, ...], picture: tuple[int, ...]) -> S
         (side - 1) / 2 - step * (n - 1) / 2 for side, n in zip(picture, shape, strict=True)
     )
     return Spread(step, top, left)
-
-
-def _exports(
-    place: st.delta_generator.DeltaGenerator,
-    look: Look,
-    looked: MapsOnPhoto,
-    tiles: list[Tile],
-    dark: bool,
-) -> None:
-    """Write the downloads: the pictures as shown, and all maps of the layer."""
-    name = f"{look.subject.name}-{look.layer}-maps"
-
-    def arrays() -> bytes:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, maps=looked.maps[look.layer], seen=looked.seen)
-        return buffer.getvalue()
-
-    with place.container(horizontal=True):
-        st.download_button(
-            "PNG",
-            lambda: filters_tiles.sheet_png(tiles, dark),
-            f"{name}.png",
-            "image/png",
-            on_click="ignore",
-            help="The maps shown here as one picture",
-        )
-        st.download_button(
-            "NPZ",
-            arrays,
-            f"{name}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            help="All maps of the layer as an array, and the photo as the network sees it",
-        )

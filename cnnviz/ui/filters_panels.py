@@ -1,4 +1,4 @@
-"""The page Filters: what is looked at, how to read it, and every convolution in a table."""
+"""The page Filters: what is looked at, and every convolution in a table."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def pick() -> Look:
     A link may name a ``variant`` instead of a ``model``: its best weights are shown. Stops where
     published weights have yet to be downloaded.
     """
-    variant = st.query_params.get("variant")
+    variant = url.read("variant")
     if variant is not None:
-        if "model" not in st.query_params:
+        if url.read("model") is None:
             url.write("model", variant)
         url.write("variant", "")
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -44,7 +44,7 @@ def pick() -> Look:
     with row:
         layer = _pick_layer(subject, view, kernels, maps, notes)
         photo = subject_picker.pick_photo(subject)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "View",
             list(VIEWS),
@@ -60,6 +60,7 @@ def pick() -> Look:
             view="drawing",
             layer=layer,
         )
+        _table(subject, layer)
     return Look(subject, view, layer, photo)
 
 
@@ -76,9 +77,9 @@ def _keep_view(subject: Subject, kernels: dict[str, str], maps: dict[str, Layer]
 
     A link that names a layer but no view opens a convolution's kernels and another one's maps.
     """
-    asked, state = st.query_params.get("layer"), st.session_state
+    asked, state = url.read("layer"), st.session_state
     new = asked is not None and asked != state.get("layer-in-url")
-    if new and "view" not in st.query_params:
+    if new and url.read("view") is None:
         state["view"] = "maps" if asked in maps and asked not in kernels else "filters"
     url.keep_choice("view", VIEWS, "filters")
     # The picker of maps says itself what it does not know.
@@ -98,7 +99,7 @@ def _pick_layer(
     notes: DeltaGenerator,
 ) -> str:
     """Write the picker of the layer, of those that the view can show."""
-    last = st.query_params.get("layer") or st.session_state.get("layer", "")
+    last = url.read("layer") or st.session_state.get("layer", "")
     if view == "maps":
         rectified = [path for path, layer in maps.items() if layer.kind == "activation"]
         return subject_picker.pick_layer(maps, (rectified or list(maps))[0], notes)
@@ -124,44 +125,44 @@ def _convolution_before(subject: Subject, path: str, kernels: dict[str, str]) ->
     return next(iter(kernels))
 
 
-def table(look: Look) -> None:
+def _table(subject: Subject, layer: str) -> None:
     """Offer every convolution of the network in a table; choosing a row opens its filters."""
-    count = len(filters_caches.kernel_shapes(look.subject))
-    with st.expander(
-        f"All {count} convolutions in a table",
+    count = len(filters_caches.kernel_shapes(subject))
+    with st.popover(
+        f"All {count} convolutions",
         icon=":material/table_rows:",
         key="filters_layers",
         on_change="rerun",  # comparing all filters takes seconds in a large network
     ) as place:
         if place.open:
-            _write_table(look)
+            _write_table(subject, layer)
 
 
-def _write_table(look: Look) -> None:
-    frame = filters_caches.filter_table(look.subject)
+def _write_table(subject: Subject, layer: str) -> None:
+    frame = filters_caches.filter_table(subject)
     columns = st.column_config
 
     def norm(title: str, explained: str) -> ColumnConfig:
-        return columns.NumberColumn(title, format="%.3f", width=95, help=explained)
+        return columns.NumberColumn(title, format="%.3f", width=75, help=explained)
 
     shown = {
-        "path": columns.TextColumn("Layer", width=200, pinned=True),
+        "path": columns.TextColumn("Layer", width=150, pinned=True),
         "kernels": columns.TextColumn(
-            "Kernels", width=140, help="Filters × input channels of each × height × width"
+            "Kernels", width=128, help="Filters × input channels of each × height × width"
         ),
-        "reads": columns.TextColumn("Reads", width=110),
-        "lowest": norm("Least norm", "The smallest Euclidean norm of a filter's weights"),
-        "median": norm("Median", "The median of the norms"),
-        "highest": norm("Largest", "The largest norm"),
+        "reads": columns.TextColumn("Reads", width=85),
         "dead": columns.NumberColumn(
-            "Next to nothing", width=120, help="Filters below 1/1000 of the layer's median norm"
+            "Next to nothing", width=110, help="Filters below 1/1000 of the layer's median norm"
         ),
         "duplicates": columns.NumberColumn(
-            "Alike", width=90, help="Pairs of filters with a cosine of 0.95 or more"
+            "Alike", width=60, help="Pairs of filters with a cosine of 0.95 or more"
         ),
+        "median": norm("Norm", "The median of the Euclidean norms of the filters' weights"),
+        "lowest": norm("Least", "The smallest norm"),
+        "highest": norm("Largest", "The largest norm"),
     }
 
-    key = f"filters_table_{look.subject.name}_{look.layer}"  # nothing is chosen in a new layer
+    key = f"filters_table_{subject.name}_{layer}"  # nothing is chosen in a new layer
 
     def choose() -> None:
         rows = st.session_state[key].selection.rows
@@ -174,6 +175,7 @@ def _write_table(look: Look) -> None:
         column_order=list(shown),
         column_config=shown,
         hide_index=True,
+        width=900,
         height=min(38 + 35 * len(frame), 420),
         key=key,
         on_select=choose,

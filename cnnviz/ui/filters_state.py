@@ -18,7 +18,6 @@ from cnnviz.ui import links, sight_caches, subject_picker, url
 from cnnviz.ui.filters_tiles import PART
 
 View = Literal["filters", "maps"]
-SCALES = {"own": "Each its own", "shared": "One for all"}
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,12 @@ def keep_unit(look: Look, count: int, default: int) -> int:
     state = st.session_state
     of = (look.subject.name, look.layer, look.view)
     if state.get("unit-of", of)[:2] != of[:2]:
-        if st.query_params.get("unit") == state.get("unit-in-url"):
+        if url.read("unit") == state.get("unit-in-url"):
             url.write("unit", "")
         state.pop("unit", None)
     state["unit-of"] = of
     options = [str(unit) for unit in range(count)]
-    asked = st.query_params.get("unit")
+    asked = url.read("unit")
     if asked is not None and asked not in options and asked != state.get("unit-in-url"):
         st.warning(f"{look.layer} has no unit “{asked[:20]}”: its units are 0 to {count - 1}.")
     url.keep_choice("unit", options, str(default))
@@ -107,21 +106,6 @@ def link_to_deconvnet(look: Look, layer: str, unit: int) -> None:
     if layer in subject_picker.maps_of(look.subject):
         state = {"model": look.subject.name, "layer": layer, "unit": str(unit)}
         links.link("deconvnet", f"What unit {unit} saw →", **state)
-
-
-def pick_scale() -> bool:
-    """Write the switch of the scale and return whether all pictures share one."""
-    url.keep_choice("scale", SCALES, "own")
-    st.segmented_control(
-        "Scale",
-        list(SCALES),
-        key="scale",
-        required=True,
-        format_func=SCALES.__getitem__,
-        help="Zero has the same tone in both. With a scale of its own each picture has full "
-        "contrast; with one for all, a weak one looks weak.",
-    )
-    return bool(st.session_state["scale"] == "shared")
 
 
 _READING = {

@@ -14,7 +14,7 @@ from cnnviz.charts.filters import slices_figure, weights_figure
 from cnnviz.images import Pixels
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import Pair
-from cnnviz.ui import filters_caches, filters_state, filters_tiles, sight_caches, theme, url
+from cnnviz.ui import filters_state, filters_tiles, sight_caches, theme, url
 from cnnviz.ui.filters_state import Look
 from cnnviz.ui.filters_tiles import PART, Tile
 
@@ -161,12 +161,12 @@ def _on_photo(look: Look, after: Layer | None, unit: int) -> None:
         st.caption("A pass over a photo does not call this convolution, so it has no map.")
         return
     layers = (look.layer,) if after is None else (look.layer, after.path)
-    looked = filters_caches.maps_on_photo(look.subject, layers, look.photo)
+    looked = {path: sight_caches.maps_on(look.subject, path, look.photo) for path in layers}
     dark = theme.is_dark()
-    cells = [_figure(looked.seen, "The photo as the network sees it", "what it sees")]
+    cells = [_figure(looked[look.layer].seen, "The photo as the network sees it", "what it sees")]
     words = {look.layer: "the filter's answer"}
     for path in layers:
-        values = looked.maps[path][unit]
+        values = looked[path].maps[unit]
         if values.ndim != 2:
             continue
         peak = f"{values.max():.3g} at most"

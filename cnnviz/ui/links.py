@@ -18,6 +18,10 @@ PAGES = {
 }
 
 
+#: Longest side of the images of networks that can be trained here: the data sets have 32 × 32.
+TRAINABLE_SIDE = 64
+
+
 def page(name: str) -> st.Page:
     """Return the page called `name` (a key of `PAGES`); home is at the root of the app."""
     path = ROOT / "pages" / f"{name}.py"

@@ -14,7 +14,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos
 from cnnviz.prediction import Prediction, survey_models
 from cnnviz.training.checkpoints import Checkpoint
-from cnnviz.ui import caches, links, theme
+from cnnviz.ui import caches, links, theme, url
 from cnnviz.ui.format import milliseconds, percent
 
 FILE_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"]
@@ -53,7 +53,7 @@ def trained_models() -> dict[str, Checkpoint]:
     if not models:
         st.info("No network has been trained yet. LeNet on the digits takes seconds.")
         links.link("train", "Train LeNet on digits →", variant="lenet5", dataset="digits")
-        st.stop()
+        url.stop()
     return models
 
 

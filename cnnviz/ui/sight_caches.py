@@ -20,30 +20,44 @@ from cnnviz.anatomy import Trace
 from cnnviz.images import Pixels, decode
 from cnnviz.settings import data_dir
 from cnnviz.sight import TopActivations, feature_maps, project, sanity_check, top_activations
-from cnnviz.sight.activity import UnitActivations, unit_activations
+from cnnviz.sight.activity import UnitActivations, strongest_positions, unit_activations
+from cnnviz.sight.batches import Batches
 from cnnviz.sight.rules import Rule
 from cnnviz.sight.sanity import SanityStep
 from cnnviz.sight.units import UnitFigures, unit_figures
 from cnnviz.subjects import Subject
-from cnnviz.training.augment import resize
 from cnnviz.training.data import ImageSet, is_available, load
 from cnnviz.ui import background, caches
 from cnnviz.ui.background import Job, Report
 
 #: Multiply–accumulates that a scan of the test images may cost: half a minute or so on one core.
 SCAN_MACS = 5e11
+# Of weights that were not trained on these images only so many: there is less to find.
+_FOREIGN_MACS = SCAN_MACS / 4
 #: The fewest images of a scan: nine strongest ones should be chosen from more than nine.
 FEWEST = 64
+# Bytes that a scan may keep of how strongly each image excites each unit.
+_ACTIVITY_BYTES = 48_000_000
+# Networks are kept by size, since a dozen small ones take less memory than one VGG.
+_SMALL_BYTES = 60_000_000
+#: Side of an image, in pixels, up to which reconstructions are small.
+SMALL_SIDE = 64
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the network …")
-def _model(name: str, key: str, _subject: Subject) -> nn.Module:  # noqa: ARG001 - the cache's key
+@st.cache_resource(max_entries=12, show_spinner="Loading the network …")
+def _small_model(name: str, key: str, _subject: Subject) -> nn.Module:  # noqa: ARG001 - the key
+    return _subject.load()
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the network …")
+def _large_model(name: str, key: str, _subject: Subject) -> nn.Module:  # noqa: ARG001 - the key
     return _subject.load()
 
 
 def model_of(subject: Subject) -> nn.Module:
     """Return a subject's network, in evaluation mode; a new file of weights makes a new one."""
-    return _model(subject.name, subject.key, subject)
+    small = trace_of(subject).weight_bytes <= _SMALL_BYTES
+    return (_small_model if small else _large_model)(subject.name, subject.key, subject)
 
 
 def trace_of(subject: Subject) -> Trace:
@@ -89,7 +103,8 @@ def images_for(subject: Subject) -> TestImages:
     macs = max(trace_of(subject).macs, 1)
     images = _test_images(name, subject.input_size[0])
     total = len(images.test_images)
-    count = min(max(int(SCAN_MACS / macs), FEWEST), total)
+    own = name == subject.dataset
+    count = min(max(int((SCAN_MACS if own else _FOREIGN_MACS) / macs), FEWEST), total)
     cut = replace(
         images,
         test_images=images.test_images[:count],
@@ -97,7 +112,7 @@ def images_for(subject: Subject) -> TestImages:
         mean=subject.mean,
         std=subject.std,
     )
-    return TestImages(cut, total, own=name == subject.dataset)
+    return TestImages(cut, total, own)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the test images …")
@@ -110,12 +125,6 @@ def _test_images(name: str, channels: int) -> ImageSet:
     )
 
 
-def _size(subject: Subject, shown: TestImages) -> tuple[int, int] | None:
-    """The side to which the images are brought, None where they have it."""
-    _, height, width = subject.input_size
-    return None if tuple(shown.images.test_images.shape[2:]) == (height, width) else (height, width)
-
-
 def _kept() -> Path:
     """The folder in which scans are kept, beside the data sets that they looked at."""
     return data_dir() / "unit-scans"
@@ -126,21 +135,34 @@ def _job(*key: object) -> Job:  # noqa: ARG001 - the cache's key
     return Job()
 
 
-def top_of(subject: Subject, layers: Sequence[str]) -> dict[str, TopActivations]:
+@st.cache_resource(max_entries=4, show_spinner=False)  # tens of MB each, and kept on disk
+def _activity_job(*key: object) -> Job:  # noqa: ARG001 - the cache's key
+    return Job()
+
+
+def top_of(subject: Subject, layers: Sequence[str], first: str) -> dict[str, TopActivations]:
     """Return the strongest activations of all units of `layers`, behind a bar the first time.
 
-    One pass serves all layers. It is kept on disk, by the hash of weights and images.
+    One pass serves all layers. It is kept on disk, by the hash of weights and images, and so is
+    what `activations_of` asks for: of the layer `first`, and of activations as room allows.
     """
     shown = images_for(subject)
     model = model_of(subject)
+    rows = {row.path: row for row in trace_of(subject).layers}
+    kept, room = [], _ACTIVITY_BYTES
+    for path in [first, *(p for p in layers if p != first and rows[p].kind == "activation")]:
+        room -= 4 * shown.count * rows[path].output_shape[1]
+        if path == first or room >= 0:
+            kept.append(path)
 
     def scan(report: Report) -> dict[str, TopActivations]:
         return top_activations(
             model,
             shown.images,
             layers,
-            size=_size(subject, shown),
+            size=subject.input_size[1:],
             cache=_kept(),
+            keep=kept,
             progress=report,
         )
 
@@ -162,12 +184,12 @@ def begin_activations(subject: Subject, layer: str) -> Job:
             model,
             shown.images,
             layer,
-            size=_size(subject, shown),
+            size=subject.input_size[1:],
             cache=_kept(),
             progress=report,
         )
 
-    job = _job("all", subject.name, subject.key, shown.images.name, shown.count, layer)
+    job = _activity_job(subject.name, subject.key, shown.images.name, shown.count, layer)
     job.start(scan)
     return job
 
@@ -182,14 +204,20 @@ def activations_of(subject: Subject, layer: str) -> UnitActivations:
     return found
 
 
+def positions_of(subject: Subject, layer: str, unit: int, numbers: Tensor) -> Tensor:
+    """Return where in its map some test images (K,) excite a unit most: rows, columns (K, 2)."""
+    shown = images_for(subject)
+    model = model_of(subject)
+    batches = Batches.of(shown.images, None, None, subject.input_size[1:], model)
+    inputs = batches.prepare(shown.images.test_images[numbers])
+    return strongest_positions(feature_maps(model, inputs, [layer])[layer][:, unit])
+
+
 def seen_images(subject: Subject, numbers: Tensor) -> Pixels:
     """Return some test images as the network sees them, uint8 (N, C, H, W)."""
     shown = images_for(subject)
-    chosen = shown.images.test_images[numbers]
-    size = _size(subject, shown)
-    if size is not None:
-        chosen = resize(chosen.float(), size).round().clamp(0, 255).to(torch.uint8)
-    return chosen.numpy()
+    batches = Batches.of(shown.images, None, None, subject.input_size[1:], model_of(subject))
+    return batches.seen(shown.images.test_images[numbers]).numpy()
 
 
 def figures_of(
@@ -201,11 +229,13 @@ def figures_of(
     """
     shown = images_for(subject)
     key = (subject.name, subject.key, shown.images.name, shown.count)
-    return _figures(key, layer, units, rule, subject, tuple(layers))
+    small = max(subject.input_size[1:]) <= SMALL_SIDE
+    kept = _small_figures if small else _large_figures
+    return kept(key, layer, units, rule, subject, tuple(layers))
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
-def _figures(
+@st.cache_resource(max_entries=40, show_spinner=False)  # sixteen units: 2 MB
+def _small_figures(
     key: tuple[object, ...],  # noqa: ARG001 - the cache's key
     layer: str,
     units: tuple[int, ...],
@@ -213,16 +243,34 @@ def _figures(
     _subject: Subject,
     _layers: tuple[str, ...],
 ) -> UnitFigures:
-    shown = images_for(_subject)
+    return _figures(layer, units, rule, _subject, _layers)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)  # a unit: 7 MB
+def _large_figures(
+    key: tuple[object, ...],  # noqa: ARG001 - the cache's key
+    layer: str,
+    units: tuple[int, ...],
+    rule: Rule,
+    _subject: Subject,
+    _layers: tuple[str, ...],
+) -> UnitFigures:
+    return _figures(layer, units, rule, _subject, _layers)
+
+
+def _figures(
+    layer: str, units: tuple[int, ...], rule: Rule, subject: Subject, layers: tuple[str, ...]
+) -> UnitFigures:
+    shown = images_for(subject)
     return unit_figures(
-        model_of(_subject),
-        trace_of(_subject),
+        model_of(subject),
+        trace_of(subject),
         shown.images,
         layer,
         units,
         rule,
-        top=top_of(_subject, _layers)[layer],
-        size=_size(_subject, shown),
+        top=top_of(subject, layers, layer)[layer],
+        size=subject.input_size[1:],
     )
 
 
@@ -247,7 +295,7 @@ def maps_on(subject: Subject, layer: str, data: bytes) -> PhotoMaps:
     return _maps_on(subject.name, subject.key, layer, digest, subject, data)
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@st.cache_resource(max_entries=12, show_spinner=False)  # up to 13 MB each
 def _maps_on(
     name: str,  # noqa: ARG001 - the cache's key
     key: str,  # noqa: ARG001

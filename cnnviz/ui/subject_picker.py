@@ -108,8 +108,8 @@ def _weights_label(subject: Subject) -> str:
 def say_weights(subject: Subject) -> None:
     """Say what the weights are where that is not a trained network's; call it below the pickers.
 
-    Offers to train an untrained network, and to download published weights that are not here
-    yet: the page stops there until they are.
+    Offers to train an untrained network of a size that fits the data sets here, and to download
+    published weights that are not here yet: the page stops there until they are.
     """
     if subject.weights == "random":
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -117,7 +117,8 @@ def say_weights(subject: Subject) -> None:
                 f"**These weights are random.** {subject.variant.title} is shown before any "
                 "training: what you see comes from its layers alone, not from anything learnt."
             )
-            links.link("train", "Train it →", variant=subject.variant.name)
+            if max(subject.input_size[1:]) <= links.TRAINABLE_SIDE:
+                links.link("train", "Train it →", variant=subject.variant.name)
     elif subject.weights == "imagenet" and not subject.is_here:
         st.info(
             f"The published weights of {subject.variant.title} ({subject.megabytes:.0f} MB) are "
@@ -141,6 +142,14 @@ def maps_of(subject: Subject) -> dict[str, Layer]:
         for layer in sight_caches.trace_of(subject).layers
         if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
     }
+
+
+def maps_or_say(subject: Subject) -> dict[str, Layer]:
+    """Return the same, and say so where there are none."""
+    layers = maps_of(subject)
+    if not layers:
+        st.info("This network has no feature maps: no layer keeps rows and columns.")
+    return layers
 
 
 def first_layer(layers: dict[str, Layer]) -> str:

@@ -61,6 +61,8 @@ _RULES = """
 [data-testid="stCaptionContainer"] p { color: var(--muted); }
 [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"] p {
   color: var(--on-accent); }
+[data-testid="stMultiSelectTagsContainer"] [data-tag],
+[data-testid="stMultiSelectTagsContainer"] [data-tag] * { color: var(--on-accent); }
 .muted { color: var(--muted); }
 .badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
 .badge::before { content: ""; display: inline-block; width: .7em; height: .7em;

@@ -9,24 +9,46 @@ run of a page writes is therefore collected and becomes one entry, so that Back 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from functools import wraps
+from typing import NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
 
 # The parameters written so far by the page that runs, "" for one taken out.
 _COLLECTED = "url-collected"
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @contextmanager
 def collected() -> Iterator[None]:
-    """Run a page; the parameters that it writes are put into the URL together, at its end."""
+    """Run a page or a fragment; the parameters that it writes are put into the URL at its end.
+
+    A fragment that runs with its page is part of what the page collects.
+    """
+    if _COLLECTED in st.session_state:
+        yield
+        return
     st.session_state[_COLLECTED] = {}
     try:
         yield
     finally:
         _flush()
+
+
+def fragment(draw: Callable[P, None]) -> Callable[P, None]:
+    """Let a part of a page run on its own, as `st.fragment` does, and collect what it writes."""
+
+    @st.fragment
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        with collected():
+            draw(*args, **kwargs)
+
+    return drawn
 
 
 def _flush() -> None:
@@ -83,3 +105,26 @@ def keep_choice(key: str, options: Collection[str], default: str) -> None:
     # Assigned in any case: Streamlit forgets a picker's value with the page that it stood on.
     state[written] = state[key] = state[key]
     write(key, state[key])
+
+
+def follow(parameter: str, key: str, values: Mapping[str, T]) -> T:
+    """Let the URL's `parameter` and the picker with that key say the same; call it before.
+
+    `values` are the picker's by what the URL says for each; "" is the default, which the URL leaves
+    out. The URL wins where it is not what was seen here last: a link, or the browser's back button.
+    It is written only where it means something else than what is chosen: an entry of the history
+    that is rewritten as soon as it is visited would keep Back from ever leaving it.
+    """
+    state, seen = st.session_state, f"{key}-in-url"
+    asked = read(parameter) or ""
+    meant = values.get(asked, values[""])
+    if key not in state or asked != state.get(seen) or state[key] not in values.values():
+        state[key] = meant
+    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
+    value: T = state[key]
+    state[key] = value
+    if value != meant:
+        asked = next(text for text, known in values.items() if known == value)
+        write(parameter, asked)
+    state[seen] = asked
+    return value

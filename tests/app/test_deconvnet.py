@@ -63,7 +63,7 @@ def test_every_unit_is_shown_by_its_nine_strongest_images_and_what_it_saw():
     page = tiles(app)["html"]
     assert page.count("Deconvnet reconstructions of unit") == 16
     assert page.count("What excites unit") == 16
-    assert "nine of 360 handwritten digits" in " ".join(item.value for item in app.caption)
+    assert "nine of 360 handwritten digits" in " ".join(item.value for item in app.markdown)
     assert not app.error
     assert not app.warning
 
@@ -135,7 +135,7 @@ def test_another_rule_another_picture(rule):
 
 
 def test_contrast_and_cut_change_the_pictures():
-    queries = ({}, {"scale": "all"}, {"crop": "close"})
+    queries = ({}, {"scale": "all"}, {"crop": "field"})
     pages = [
         tiles(opened(model="resnet20_cifar", layer="layer1.1.relu1", **query))["html"]
         for query in queries

@@ -94,8 +94,10 @@ def test_the_predecessor_is_of_the_same_edition(name, before):
 
 
 def test_the_headline_compares_with_the_predecessor():
-    page = html_of(opened(variant="zfnet"))
-    assert "3 fully connected; 1.02 × AlexNet" in page  # 62,357,608 / 61,100,840
+    page = html_of(opened(variant="zfnet")).replace("\N{NO-BREAK SPACE}", " ")
+    assert "8 layers" in page
+    assert "3 fully connected; 8 in AlexNet" in page
+    assert "in 32-bit floats; 1.02 × AlexNet" in page  # 62,357,608 / 61,100,840
     assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 714,188,480
     assert "LeNet" not in html_of(opened(variant="lenet5")).split("</dl>")[0]
 
@@ -104,7 +106,9 @@ def test_where_it_costs():
     app = opened(variant="convnext_tiny", view="cost")
     titles = [title.value for title in app.subheader]
     assert titles[0] == "features.7 holds 50 % of the parameters"
-    assert list(app.dataframe[0].value["stage"])[:2] == ["features.0", "features.1"]
+    table = html_of(app).split('<table class="stages">')[1]
+    assert table.index("features.0") < table.index("features.1") < table.index("features.7")
+    assert 'title="14,289,408"' in table  # 3 · (768·50 + 2·768 + 769·3072 + 3073·768 + 768)
     app.segmented_control(key="explore_cost").set_value("output_bytes").run()
     assert app.query_params["cost"] == "activations"
     assert "bytes of activations" in app.subheader[0].value

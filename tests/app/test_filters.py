@@ -84,12 +84,12 @@ def test_another_layer_starts_at_its_own_strongest_filter():
 
 
 def test_order_and_scale_stand_in_the_link():
-    app = opened(model="resnet20_cifar", order="norm", scale="shared")
+    app = opened(model="resnet20_cifar", order="norm", scale="all")
     found = filters(find_subject("resnet20_cifar").load(), "stem.0")
     tiles = grids(app)[0]["tiles"]
     assert [int(tile["unit"]) for tile in tiles] == found.order("norm").tolist()
     assert "share one scale" in captions(app)
-    own = {tile["unit"]: tile["source"] for tile in grids(opened(scale="own"))[0]["tiles"]}
+    own = {tile["unit"]: tile["source"] for tile in grids(opened(scale="each"))[0]["tiles"]}
     assert any(tile["source"] != own[tile["unit"]] for tile in tiles)
 
 

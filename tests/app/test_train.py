@@ -1,93 +1,243 @@
+"""The Train page: asking for new runs, and what they will cost."""
+
 import time
 
-import psutil
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from cnnviz import runs
-from cnnviz.runs import folder
-from cnnviz.settings import ROOT, runs_dir
-from cnnviz.training.recipe import default_recipe
-from cnnviz.ui.train_panels import duration
-
-PAGE = str(ROOT / "pages" / "train.py")
+from cnnviz.runs.estimate import Device
+from cnnviz.ui import train_caches, train_form, train_request
+from tests.app.train_page import captions, errors, fine, html_of, labels, new_run, opened
 
 
-def opened(**query):
-    app = AppTest.from_file(PAGE, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return fine(app.run())
+@pytest.fixture
+def asked(monkeypatch):
+    """The requests that are made, none of which starts a trainer."""
+    made = []
+
+    def note(pairs):
+        made.extend((run.recipe, device) for run, device in pairs)
+
+    monkeypatch.setattr("cnnviz.runs.requests.enqueue_all", note)
+    return made
 
 
-def fine(app):
-    assert not app.exception
-    return app
+@pytest.fixture(autouse=True)
+def known_devices(monkeypatch):
+    """One CPU, whatever this machine has."""
+    found = [Device("cpu", "A processor", 32_000_000_000, 16_000_000_000)]
+    monkeypatch.setattr(train_caches, "free_devices", lambda: found)
+    return found
 
 
-def html_of(app):
-    return " ".join(element.proto.body for element in app.get("html"))
+def start(app):
+    next(button for button in app.button if button.label == "Start training").click().run()
+    return fine(app)
 
 
-def labels(app):
-    return [button.label for button in app.button]
-
-
-def new_run(state=None, **fields):
-    run = runs.create_run(default_recipe("lenet5", "digits", epochs=400, batch_size=64))
-    if state:
-        run.write_status(run.status.model_copy(update={"state": state, **fields}))
-    return run
-
-
-def training(**fields):
-    """A run that this very process seems to train."""
-    me = psutil.Process()
-    now = {"pid": me.pid, "pid_started": me.create_time(), "updated": time.time()}
-    return new_run("running", **now, step=10, steps=40, epoch=100.0, **fields)
-
-
-# A new run
+# The pickers
 
 
 def test_without_runs_it_says_how_to_get_one():
     app = opened()
     assert "No run yet" in app.info[0].value
-    assert app.selectbox(key="variant").value == "lenet5"
+    assert app.multiselect(key="variant").value == ["lenet5"]
     assert app.selectbox(key="dataset").value == "digits"
-    assert labels(app) == ["Start training"]
+    assert labels(app) == ["Start training", "Measure the time"]
+    assert app.query_params["variant"] == "lenet5"
 
 
 def test_a_deep_link_chooses_network_and_data():
     app = opened(variant="resnet20_cifar", dataset="cifar10")
-    assert app.selectbox(key="variant").value == "resnet20_cifar"
+    assert app.multiselect(key="variant").value == ["resnet20_cifar"]
     assert app.number_input(key="epochs-resnet20_cifar-cifar10").value == 40
     assert app.number_input(key="lr-resnet20_cifar-cifar10").value == 0.1
     # 40.55 MMACs on the 45,000 images of the paper's split, 40 epochs, and twice that backward.
-    assert "about 219 TMACs" in app.caption[0].value
+    assert "219 TMACs" in html_of(app)
+    assert "3 × 40.6 MMACs × 45,000 images × 40 epochs" in html_of(app)
     assert "download 170 MB" in " ".join(item.value for item in app.info)
 
 
+def test_several_networks_stand_in_the_url():
+    app = opened(variant="lenet5,resnet20_cifar,nosuch")
+    assert app.multiselect(key="variant").value == ["lenet5", "resnet20_cifar"]
+    app.multiselect(key="variant").set_value(["lenet5", "lenet_modern"]).run()
+    assert fine(app).query_params["variant"] == "lenet5,lenet_modern"
+    app.multiselect(key="variant").set_value([]).run()
+    assert "Choose one or several networks" in fine(app).info[0].value
+    assert "variant" not in app.query_params
+
+
 def test_names_that_do_not_exist_fall_back_to_the_first_steps():
-    app = opened(variant="<script>", dataset="mnist", run="../../etc")
-    assert app.selectbox(key="variant").value == "lenet5"
+    app = opened(variant="<script>", dataset="mnist", run="../../etc", **{"with": "x,,y"})
+    assert app.multiselect(key="variant").value == ["lenet5"]
     assert app.selectbox(key="dataset").value == "digits"
+
+
+def test_each_device_is_named_with_its_free_memory(known_devices):
+    app = opened()
+    assert app.selectbox(key="device").options == [
+        "auto: cpu · 16.0 GB free",
+        "cpu · 16.0 GB free · A processor",
+    ]
+    known_devices[:0] = [Device(f"cuda:{i}", "H100", 80 * 10**9, 70 * 10**9) for i in range(2)]
+    options = fine(app.run()).selectbox(key="device").options
+    assert options[0] == "auto: cuda:0 · 70.0 GB free"
+    assert options[-1] == "every GPU in turn"
+
+
+# The recipe
 
 
 def test_the_recipe_follows_the_network():
     app = opened()
     assert app.number_input(key="batch_size-lenet5-digits").value == 32
-    app.selectbox(key="variant").set_value("convnext_tiny_cifar").run()
+    app.number_input(key="lr-lenet5-digits").set_value(0.5).run()
+    app.multiselect(key="variant").set_value(["convnext_tiny_cifar"]).run()
     fine(app)
     assert app.selectbox(key="optimizer-convnext_tiny_cifar-digits").value == "adamw"
+    assert app.number_input(key="lr-convnext_tiny_cifar-digits").value == 0.002
 
 
-def test_more_held_out_images_than_there_are_do_not_make_a_negative_cost():
+def test_a_network_beside_the_first_keeps_what_was_changed():
     app = opened()
-    app.number_input(key="holdout-lenet5-digits").set_value(2000).run()
+    app.number_input(key="lr-lenet5-digits").set_value(0.5).run()
+    app.multiselect(key="variant").set_value(["lenet5", "resnet20_cifar"]).run()
+    scope = "lenet5+resnet20_cifar-digits"
+    assert fine(app).number_input(key=f"lr-{scope}").value == 0.5
+    assert "learning rate 0.5" in captions(app)
+
+
+def test_what_the_networks_do_not_share_is_each_its_own(asked):
+    app = opened(variant="lenet5,convnext_tiny_cifar")
+    scope = "lenet5+convnext_tiny_cifar-digits"
+    assert app.number_input(key=f"lr-{scope}").value is None
+    assert app.number_input(key=f"lr-{scope}").placeholder == "own: 0.01, 0.002"
+    assert app.selectbox(key=f"optimizer-{scope}").value is None
+    app.number_input(key=f"epochs-{scope}").set_value(3).run()
+    start(app)
+    recipes = [recipe for recipe, _ in asked]
+    assert [(r.variant, r.lr, r.optimizer, r.epochs) for r in recipes] == [
+        ("lenet5", 0.01, "sgd", 3),
+        ("convnext_tiny_cifar", 0.002, "adamw", 3),
+    ]
+
+
+def test_changes_can_be_undone():
+    app = opened()
+    app.number_input(key="lr-lenet5-digits").set_value(0.5).run()
+    next(button for button in app.button if button.label == "Undo").click().run()
+    assert fine(app).number_input(key="lr-lenet5-digits").value == 0.01
+    assert "Undo" not in labels(app)
+
+
+def test_an_emptied_setting_is_the_networks_own(asked):
+    app = opened()
+    app.number_input(key="lr-lenet5-digits").set_value(None).run()
+    start(fine(app))
+    assert asked[0][0].lr == 0.01
+
+
+def test_a_knob_of_the_network_is_a_setting(asked):
+    app = opened(variant="mobilenet_v1_cifar")
+    key = "knob width-mobilenet_v1_cifar-digits"
+    control = next(item for item in [*app.selectbox, *app.number_input] if item.key == key)
+    assert control.value == 1.0
+    control.set_value(0.5).run()
+    start(fine(app))
+    assert asked[0][0].knobs["width"] == 0.5
+
+
+def test_the_chapters_recipe_is_offered_where_there_is_one(asked):
+    app = opened(variant="alexnet", dataset="cifar10")
+    app.selectbox(key="named").set_value("chapter").run()
     fine(app)
-    assert "-" not in app.caption[0].value
-    assert "0 images" in app.caption[0].value
+    assert app.number_input(key="resize-alexnet-cifar10-chapter").value == 70
+    assert app.text_input(key="weights-alexnet-cifar10-chapter").value == "imagenet"
+    start(app)
+    recipe = asked[0][0]
+    assert (recipe.weights, recipe.resize, recipe.crop) == ("imagenet", 70, 64)
+    app.multiselect(key="variant").set_value(["lenet5"]).run()
+    assert "named" not in [item.key for item in fine(app).selectbox]
+
+
+# Many runs
+
+
+def test_a_grid_says_how_many_runs_it_makes_and_asks_for_all(asked):
+    app = opened(variant="lenet5,lenet_modern")
+    app.number_input(key="seeds").set_value(3)
+    app.text_input(key="vary").set_value("lr=0.01,0.02; cutout=0,4")
+    app.text_input(key="title").set_value("first-sweep")
+    fine(app.run())
+    assert "**24 runs**: 2 networks × learning rate 0.01, 0.02 × cutout 0, 4 × 3 seeds" in (
+        captions(app)
+    )
+    start(app)
+    assert len({recipe.model_dump_json() for recipe, _ in asked}) == 24
+    assert {recipe.seed for recipe, _ in asked} == {0, 1, 2}
+    made = runs.list_runs()
+    assert {run.about.request for run in made} == {"first-sweep"}
+    assert app.query_params["run"] in {run.id for run in made}
+    assert len(app.query_params["with"].split(",")) == 7
+
+
+def test_seeds_count_from_the_one_that_is_set(asked):
+    app = opened()
+    app.number_input(key="seed-lenet5-digits").set_value(7)
+    app.number_input(key="seeds").set_value(2).run()
+    start(fine(app))
+    assert [recipe.seed for recipe, _ in asked] == [7, 8]
+
+
+def test_several_gpus_take_the_runs_in_turn(asked, known_devices):
+    known_devices[:0] = [Device(f"cuda:{i}", "H100", 80 * 10**9, 70 * 10**9) for i in range(2)]
+    app = opened()
+    app.number_input(key="seeds").set_value(3)
+    app.selectbox(key="device").set_value("every GPU in turn").run()
+    start(fine(app))
+    assert [device for _, device in asked] == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "said"),
+    [
+        ("vary", "lr=fast", "lr"),
+        ("vary", "nonsense", "NAME=VALUE"),
+        ("vary", "depth=1,2", "has no knob 'depth'"),
+        ("weights-lenet5-digits", "../secret", "weights"),
+        ("crop-lenet5-digits", 900, "crop: 900 is more than the side 32"),
+        ("title", "../../x", "../../x"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(asked, control, value, said):
+    app = opened()
+    app.number_input(key="lr-lenet5-digits").set_value(0.5)
+    kind = app.number_input if isinstance(value, int) else app.text_input
+    kind(key=control).set_value(value).run()
+    start(fine(app))
+    assert said in errors(app)
+    assert "\n" not in app.error[0].value
+    assert asked == []
+    assert runs.list_runs() == []
+    assert app.number_input(key="lr-lenet5-digits").value == 0.5
+    assert kind(key=control).value == value
+
+
+def test_last_layer_only_needs_trained_weights(asked):
+    app = opened()
+    app.selectbox(key="freeze-lenet5-digits").set_value(True).run()
+    assert "set weights as well" in errors(fine(app))
+
+
+def test_a_run_that_cannot_be_made_says_why(monkeypatch, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    app = opened()
+    monkeypatch.setenv("CNNVIZ_RUNS", str(file))
+    start(app)
+    assert "CNNVIZ_RUNS" in errors(app)
+    assert not fine(app.run()).error
 
 
 def test_starting_creates_a_run_with_what_was_set_and_trains_it():
@@ -95,9 +245,7 @@ def test_starting_creates_a_run_with_what_was_set_and_trains_it():
     app.number_input(key="epochs-lenet5-digits").set_value(400)
     app.number_input(key="lr-lenet5-digits").set_value(0.005)
     app.selectbox(key="device").set_value("cpu")
-    app.run()
-    app.button[0].click().run()
-    fine(app)
+    start(app)
     (run,) = runs.list_runs()
     try:
         recipe = run.recipe
@@ -109,7 +257,7 @@ def test_starting_creates_a_run_with_what_was_set_and_trains_it():
             assert time.monotonic() < deadline, run.log_tail()
             time.sleep(0.05)
         fine(app.run())
-        assert "— Training" in html_of(app)
+        assert "<strong>Training</strong>" in html_of(app)
         app.button(key="stop").click().run()
         fine(app)
         while run.is_active:
@@ -124,200 +272,134 @@ def test_starting_creates_a_run_with_what_was_set_and_trains_it():
     assert {"Resume", "Delete for good"} <= set(labels(app))
 
 
-def test_a_run_that_cannot_be_made_says_why(monkeypatch, tmp_path):
-    file = tmp_path / "file"
-    file.touch()
-    monkeypatch.setenv("CNNVIZ_RUNS", str(file))
+# A cluster
+
+
+def test_a_cluster_that_is_not_there_makes_no_run():
     app = opened()
-    app.button[0].click().run()
-    fine(app)
-    assert "CNNVIZ_RUNS" in app.error[0].value
-    assert not fine(app.run()).error
+    app.selectbox(key="launcher").set_value("ray").run()
+    app.text_input(key="address").set_value("http://127.0.0.1:9").run()
+    assert app.selectbox(key="device").options[0] == "one GPU of the cluster"
+    assert "is not known for a cluster" in html_of(app)
+    start(fine(app))
+    assert "cannot be reached" in errors(app)
+    assert runs.list_runs() == []
 
 
-# Watching
-
-
-def test_a_deep_link_shows_its_run_and_the_first_is_the_newest(finished):
-    newest = new_run("stopped")
-    assert opened().selectbox(key="run").value == newest.id
-    app = opened(run=finished.id)
-    assert app.selectbox(key="run").value == finished.id
-    assert "— Done" in html_of(app)
-    assert opened(run="nosuchrun").selectbox(key="run").value == newest.id
-
-
-def test_a_finished_run_shows_its_accuracy_and_leads_on(finished):
-    app = opened(run=finished.id)
-    shown = html_of(app)
-    assert f"{finished.status.accuracy * 100:.2f} %" in shown
-    assert "on all test images, once" in shown
-    links = {link.proto.page: link.proto.query_string for link in app.get("page_link")}
-    assert links["predict"] == f"model={finished.id}"
-    assert links["compare"] == "dataset=digits"
-    assert "Resume" not in labels(app)
-    titles = [item.value for item in app.subheader]
-    last = finished.metrics().epochs[-1]
-    held = f"{last['val_accuracy'] * 100:.1f} % of held-out images right after epoch 2"
-    assert held in titles
-    assert app.dataframe[0].value["id"].tolist() == [finished.id]
-
-
-def test_a_training_run_offers_only_to_stop_it():
-    run = training(images_per_second=1234.0, eta=75.0, seconds=25.0)
+def test_a_cluster_takes_the_runs(monkeypatch):
+    submitted = []
+    monkeypatch.setattr(train_request, "check_cluster", lambda address: address)
+    monkeypatch.setattr("cnnviz.runs.cluster.submit", lambda *a: submitted.append(a))
     app = opened()
-    shown = html_of(app)
-    assert "— Training" in shown
-    assert "1,234" in shown
-    assert "1 min 15 s" in shown
-    assert "100.0 / 400" in shown
-    assert labels(app) == ["Start training", "Stop and save"]
-    (run.path / folder.STOP).touch()
-    fine(app.run())
-    assert "— Stopping" in html_of(app)
-    assert app.button(key="stop").disabled
+    app.selectbox(key="launcher").set_value("ray").run()
+    app.text_input(key="address").set_value("http://head:8265")
+    app.selectbox(key="device").set_value("cpu").run()
+    start(app)
+    (run,) = runs.list_runs()
+    assert submitted == [(run, "http://head:8265", "cpu")]
 
 
-def test_a_run_that_died_is_called_interrupted_and_can_go_on():
-    new_run("running", pid=2**22 - 1, pid_started=1.0)
+# What it will cost
+
+
+def test_more_held_out_images_than_there_are_do_not_make_a_negative_cost():
     app = opened()
-    assert "— Interrupted" in html_of(app)
-    assert "Resume" in labels(app)
+    app.number_input(key="holdout-lenet5-digits").set_value(2000).run()
+    assert "× 0 images ×" in html_of(fine(app))
 
 
-def test_a_failed_run_shows_its_message():
-    message = "The loss became nan at step 7 (epoch 1): lower the learning rate."
-    new_run("failed", message=message)
+def test_the_time_is_measured_once_asked_for_and_then_kept(monkeypatch):
     app = opened()
-    assert "— Failed" in html_of(app)
-    assert message in app.error[0].value
+    assert "not measured yet" in html_of(app)
+    app.button(key="measure").click().run()
+    assert "measured: " in html_of(fine(app))
+    assert "images/s" in captions(app)
+    assert "Measure the time" not in labels(app)
+    assert "≈ " in html_of(app)
+
+    def refuse(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(train_caches, "estimate", refuse)
+    app.number_input(key="epochs-lenet5-digits").set_value(10_000)
+    app.number_input(key="lr-lenet5-digits").set_value(0.5).run()
+    assert "measured: " in html_of(fine(app))
 
 
-def test_resume_starts_the_trainer_again(monkeypatch):
-    run = new_run("stopped")
-    started = []
-    monkeypatch.setattr("cnnviz.runs.launch.enqueue", lambda *a: started.append(a))
-    opened().button(key="resume").click().run()
-    assert started == [(run, "auto")]
-
-
-def test_what_is_refused_is_said(monkeypatch):
-    run = new_run("stopped")
+def test_a_run_of_the_same_recipe_tells_the_time_at_once(finished):
+    run = finished
+    created = time.time()
+    status = {"images_per_second": 1197.0, "device": "cpu", "created": created}
+    run.write_status(run.status.model_copy(update=status))
     app = opened()
-    run.write_status(run.status.model_copy(update={"state": "done"}))  # meanwhile, elsewhere
-    app.button(key="resume").click().run()
-    fine(app)
-    assert "cannot be resumed" in " ".join(item.value for item in app.error)
+    assert "as fast as the run of" not in html_of(app)  # its batches were of 64 images
+    app.number_input(key="batch_size-lenet5-digits").set_value(64)
+    app.number_input(key="epochs-lenet5-digits").set_value(30).run()
+    assert "≈ 30 s" in html_of(fine(app))  # 1,197 images an epoch
+    assert "as fast as the run of" in html_of(app)
 
 
-def test_deleting_the_last_run_leaves_the_empty_page():
-    run = new_run("stopped")
-    (run.path / folder.LOG).write_text("what it printed")
+def test_too_little_memory_is_said_before_anything_starts(known_devices):
+    known_devices[:] = [Device("cpu", "A processor", 10**9, 10**7)]
     app = opened()
-    assert app.code[0].value == "what it printed"
-    app.button(key="delete").click().run()
-    fine(app)
-    assert not run.path.exists()
-    assert "No run yet" in app.info[0].value
-
-
-def test_deleting_one_run_shows_another():
-    kept, gone = new_run("stopped"), new_run("stopped")
-    app = opened(run=gone.id)
-    app.button(key="delete").click().run()
-    fine(app)
-    assert app.selectbox(key="run").value == kept.id
-    assert not gone.path.exists()
-
-
-@pytest.mark.parametrize("recipe", ["{", '{"variant": "of another version"}'])
-def test_a_damaged_run_is_named_and_can_be_deleted(finished, recipe):
-    broken = new_run("failed")
-    (broken.path / folder.RECIPE).write_text(recipe)
-    app = opened()
-    assert broken.id in app.warning[0].value
-    assert app.selectbox(key="run").value == finished.id
-    app.button(key=f"delete-{broken.id}").click().run()
-    fine(app)
-    assert not broken.path.exists()
-    assert not app.warning
-
-
-def test_damaged_lines_of_the_metrics_are_counted(finished):
-    with (finished.path / folder.METRICS).open("a") as file:
-        file.write("not json\n")
-    captions = " ".join(item.value for item in opened().caption)
-    assert "1 damaged line" in captions
-
-
-PANEL = """
-import streamlit as st
-from cnnviz.runs import list_runs
-from cnnviz.ui.train_panels import _run_panel
-
-if "drawn" in st.session_state:
-    st.write("the whole page again")
-    st.stop()
-st.session_state["drawn"] = True
-_run_panel(list_runs()[0], was_active={was_active})
-"""
-
-
-@pytest.mark.parametrize(("make", "was_active"), [(training, False), (new_run, True)])
-def test_a_change_between_training_and_rest_draws_the_whole_page(make, was_active):
-    """Within the panel alone the clock would not start (or stop), nor the lists change."""
-    run = make()
-    if was_active:
-        run.write_status(run.status.model_copy(update={"state": "stopped"}))
-    app = fine(AppTest.from_string(PANEL.format(was_active=was_active), default_timeout=60).run())
-    assert app.markdown[-1].value == "the whole page again"
-
-
-@pytest.mark.parametrize(("make", "was_active"), [(training, True), (new_run, False)])
-def test_no_change_draws_the_panel_alone(make, was_active):
-    run = make()
-    if not was_active:
-        run.write_status(run.status.model_copy(update={"state": "stopped"}))
-    app = fine(AppTest.from_string(PANEL.format(was_active=was_active), default_timeout=60).run())
-    assert "the whole page again" not in [item.value for item in app.markdown]
-    assert len(app.subheader) == 2
+    assert "may need more memory than cpu has free" in app.warning[0].value
 
 
 def test_no_files_are_made_by_looking():
     opened()
-    assert list(runs_dir().iterdir()) == []
+    assert runs.list_runs() == []
+
+
+# Cloning
+
+
+def test_a_clone_is_changed_in_the_form_and_knows_its_origin(asked):
+    origin = new_run("stopped", seed=3)
+    app = opened(variant="resnet20_cifar", dataset="cifar10")
+    app.button(key="clone").click().run()
+    fine(app)
+    assert app.multiselect(key="variant").value == ["lenet5"]
+    assert app.selectbox(key="dataset").value == "digits"
+    assert app.number_input(key="epochs-lenet5-digits").value == 400
+    assert app.number_input(key="seed-lenet5-digits").value == 3
+    assert f"A copy of the run {origin.id}" in captions(app)
+    app.number_input(key="lr-lenet5-digits").set_value(0.25)
+    start(app)
+    (recipe, _), *rest = asked
+    assert not rest
+    assert recipe == origin.recipe.changed(lr=0.25)
+    made = next(run for run in runs.list_runs() if run != origin)
+    assert made.about.cloned_from == origin.id
+
+
+def test_a_clone_replaces_what_the_form_held_for_the_same_network():
+    new_run("stopped", seed=3)
+    app = opened()
+    app.number_input(key="lr-lenet5-digits").set_value(0.5).run()
+    app.button(key="clone").click().run()
+    assert fine(app).number_input(key="lr-lenet5-digits").value == 0.01
+    assert app.number_input(key="epochs-lenet5-digits").value == 400
+
+
+def test_a_device_stays_chosen_when_its_free_memory_changes(asked, known_devices):
+    app = opened()
+    app.selectbox(key="device").set_value("cpu").run()
+    known_devices[:] = [Device("cpu", "A processor", 32_000_000_000, 9_000_000_000)]
+    start(app)  # the browser sends the label of before
+    assert [device for _, device in asked] == ["cpu"]
+    assert fine(app.run()).selectbox(key="device").value == "cpu"
+    assert not app.error
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("said", "meant"),
     [
-        (None, "–"),
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 00 min"),
-        (90061, "25 h 01 min"),
+        (None, "auto"),
+        ("auto: cuda:0 · 70.0 GB free", "auto"),
+        ("cuda:1 · 70.0 GB free · NVIDIA H100", "cuda:1"),
+        ("cpu", "cpu"),
+        ("every GPU in turn", "every GPU in turn"),
     ],
 )
-def test_times_are_written_as_people_say_them(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_labels_tell_networks_and_runs_apart():
-    """Streamlit finds a choice by its label: two of one name would be one choice."""
-    for _ in range(3):
-        new_run("stopped")
-    app = opened()
-    for key in ("variant", "run"):
-        options = app.selectbox(key=key).options
-        assert len(set(options)) == len(options)
-
-
-def test_a_run_stays_chosen_when_it_ends():
-    older, _ = training(), new_run("stopped")
-    app = opened(run=older.id)
-    older.write_status(older.status.model_copy(update={"state": "done", "accuracy": 0.5}))
-    fine(app.run())
-    assert app.selectbox(key="run").value == older.id
-    assert "50.00 %" in html_of(app)
+def test_a_label_of_before_still_names_its_device(said, meant):
+    assert train_form.device_name(said) == meant

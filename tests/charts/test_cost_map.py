@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from cnnviz import registry
@@ -40,34 +42,59 @@ def test_stages_add_up_to_the_whole(variant):
         assert stages[f"{cost}_share"].sum() == pytest.approx(1)
 
 
+CELL = re.compile(
+    r'<(i|div) class="(\w+)" style="left:([\d.]+)%;top:([\d.]+)%;width:([\d.]+)%;'
+    r'height:([\d.]+)%" title="([^"]*)"'
+)
+
+
+def areas_of(html):
+    """(stage, its area, [(layer, kind, its part of the stage, where)]) in the order written."""
+    found = []
+    for _, kind, *sides, words in CELL.findall(html):
+        left, top, width, height = (float(side) / 100 for side in sides)
+        box = (left, top, left + width, top + height)
+        name = words.split(": ")[0]
+        if kind == "stage":
+            found.append((name, width * height, box, []))
+        else:
+            found[-1][3].append((name, width * height, box, kind))
+    return found
+
+
 @pytest.mark.parametrize("cost", cost_map.MAP_COSTS)
 @pytest.mark.parametrize("name", CHOSEN)
-def test_areas_are_the_layers_own_and_their_stages_sums(name, cost):
+def test_areas_are_the_layers_shares_of_their_stages(name, cost):
     frame = layer_frame(name)
-    (areas,) = cost_map.cost_treemap(frame, cost).data
-    values = dict(zip(areas.ids, areas.values, strict=True))
-    parents = dict(zip(areas.ids, areas.parents, strict=True))
-    assert len(values) == len(areas.ids)
-    for path, value in zip(frame["path"], frame[cost].fillna(0), strict=True):
-        assert values.get(path, 0) == value
-    for stage in set(areas.parents) - {""}:
-        inside = [values[id_] for id_, parent in parents.items() if parent == stage]
-        assert values[stage] == sum(inside)
+    values = dict(zip(frame["path"], frame[cost].fillna(0).astype(int), strict=True))
+    stages = areas_of(cost_map.cost_areas(frame, cost))
+    assert sum(len(layers) for *_, layers in stages) == sum(value > 0 for value in values.values())
+    for _, area, _, layers in stages:
+        inside = sum(values[path] for path, *_ in layers)
+        assert area == pytest.approx(inside / sum(values.values()), abs=1e-4)
+        for path, part, *_ in layers:
+            assert part == pytest.approx(values[path] / inside, abs=1e-4)
 
 
-def test_colours_follow_the_background():
-    frame = layer_frame("lenet5")
-    light, dark = (cost_map.cost_treemap(frame, "params", dark).data[0] for dark in (False, True))
-    assert set(light.marker.colors).isdisjoint(dark.marker.colors)
+@pytest.mark.parametrize("name", CHOSEN)
+def test_areas_neither_overlap_nor_leave_their_frame(name):
+    stages = areas_of(cost_map.cost_areas(layer_frame(name), "macs"))
+    for boxes in [[box for _, _, box, _ in stages], *([b for _, _, b, _ in s[3]] for s in stages)]:
+        for i, (left, top, right, bottom) in enumerate(boxes):
+            assert max(right, bottom) <= 1 + 1e-4
+            for other in boxes[:i]:
+                across = min(right, other[2]) - max(left, other[0])
+                down = min(bottom, other[3]) - max(top, other[1])
+                assert min(across, down) <= 1e-4
 
 
-def test_bars_stand_in_order_and_name_their_unit():
-    figure = cost_map.stage_bars(layer_frame("vgg16"), "params")
-    (bars,) = figure.data
-    assert bars.y[0] == "block 1"
-    assert bars.x[-1] == pytest.approx(100 * 123_642_856 / 138_357_544)  # the classifier's
-    assert figure.layout.xaxis.ticksuffix == " %"
-    assert figure.layout.xaxis.title.text == "Share of parameters"
+def test_kinds_are_told_by_colour_and_legend():
+    html = cost_map.cost_areas(layer_frame("vgg16"), "params")
+    kinds = {layer: kind for *_, layers in areas_of(html) for layer, _, _, kind in layers}
+    assert kinds["classifier.0"] == "linear"
+    assert kinds["features.0"] == "conv"
+    assert "Fully connected" in html
+    assert "Everything else" not in html
 
 
 def test_sentences_name_stages_and_layers():
@@ -89,7 +116,7 @@ def test_a_network_without_such_a_cost_says_so():
 
 
 def test_layers_with_memory_alone_get_a_bar_too():
-    frame = layer_frame("resnet18")
-    bars = costs.cost_bars(frame, "output_bytes").data
-    assert sum(sum(trace.y) for trace in bars) == pytest.approx(100)
-    assert any("maxpool" in row[0] for trace in bars for row in trace.customdata)
+    html = costs.cost_bars(layer_frame("resnet18"), "output_bytes")
+    shares = [float(share) for share in re.findall(r"activations \(([\d.]+) %\)", html)]
+    assert sum(shares) == pytest.approx(100, abs=0.005 * len(shares))
+    assert 'data-words="maxpool: ' in html

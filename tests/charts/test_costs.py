@@ -1,3 +1,6 @@
+import itertools
+import re
+
 import pandas as pd
 import pytest
 
@@ -20,21 +23,36 @@ def frame():
     return frame
 
 
+def drawn(html):
+    """What each bar says: its words, by the share of the axis that it reaches."""
+    found = re.findall(r'<i class="(\w+)" style="--h:([\d.]+)%" data-words="([^"]*)"', html)
+    return {words.split(":")[0]: (kind, float(height)) for kind, height, words in found}
+
+
 def test_bars_hold_the_shares_of_costly_layers(frame):
-    figure = costs.cost_bars(frame, "params")
-    bars = {
-        path[0]: y
-        for trace in figure.data
-        for path, y in zip(trace.customdata, trace.y, strict=True)
+    html = costs.cost_bars(frame, "params")
+    assert drawn(html) == {  # the axis ends at 60 %
+        "conv1": ("conv", pytest.approx(100 * 10 / 60, abs=0.01)),
+        "block.conv2": ("conv", 50),
+        "fc": ("linear", 100),
     }
-    assert bars == {"conv1": 10, "block.conv2": 30, "fc": 60}
-    assert figure.layout.yaxis.ticksuffix == " %"
-    assert figure.layout.xaxis.title.text
+    assert "fc: 600 parameters (60.00 %), linear → 8×4×4" in html
+    assert "<b>60 %</b>" in html
+    assert "Share of parameters" in html
 
 
-def test_colours_follow_the_background(frame):
-    colours = [costs.cost_bars(frame, "macs", dark).data[0].marker.color for dark in (0, 1)]
-    assert colours[0] != colours[1]
+def test_what_is_drawn_is_said(frame):
+    html = costs.cost_bars(frame, "macs")
+    assert 'role="img"' in html
+    assert "conv1 alone holds 90 % of the multiplications" in html.split('aria-label="')[1]
+
+
+def test_names_are_escaped(frame):
+    frame["path"] = ["<b>", "relu", '"', "&"]
+    html = costs.cost_bars(frame, "params")
+    assert "<b>:" not in html
+    assert "&lt;b&gt;" in html
+    assert "&quot;" in html
 
 
 def test_the_sentence_names_the_layers_that_make_half(frame):
@@ -54,15 +72,18 @@ def test_the_sentence_names_the_stage_that_holds_most(frame):
 def test_unknown_macs_and_empty_networks(frame):
     frame["macs"] = frame["macs"].mask(frame["path"] == "fc")
     frame["macs_share"] = frame["macs"].astype("Float64") / 9900
-    assert [bars.name for bars in costs.cost_bars(frame, "macs").data] == ["Convolution"]
+    assert set(drawn(costs.cost_bars(frame, "macs"))) == {"conv1", "block.conv2"}
+    assert "Fully connected" not in costs.cost_bars(frame, "macs")
     frame[["params", "params_share"]] = 0
     assert costs.cost_sentence(frame, "params") == "No layer has parameters"
+    assert drawn(costs.cost_bars(frame, "params")) == {}
 
 
 def test_labels_keep_clear_of_one_another(frame):
     many = pd.concat([frame] * 12, ignore_index=True)
     many["path"] = [f"inception{i // 4}.conv{i}" for i in range(len(many))]
-    axis = costs.cost_bars(many, "macs").layout.xaxis
-    assert 1 < len(axis.ticktext) < 12
-    assert axis.ticktext[0] == "inception0"
-    assert min(b - a for a, b in zip(axis.tickvals, axis.tickvals[1:], strict=False)) >= 9
+    names = re.findall(r'<span style="left:([\d.]+)%">(\w+)<', costs.cost_bars(many, "macs"))
+    assert 1 < len(names) < 12
+    assert names[0][1] == "inception0"
+    places = [float(place) for place, _ in names]
+    assert min(b - a for a, b in itertools.pairwise(places)) >= 25  # of a phone's width

@@ -91,3 +91,68 @@ def test_the_sentences_say_where_it_stands():
         "Training loss 0.123 after epoch 7",
     )
     assert "first epoch" in training.sentence([])[0]
+
+
+# Several runs
+
+
+def run(name, family="resnet", epochs=EPOCHS, total=5):
+    return training.Line(name, family, epochs, total)
+
+
+WITHOUT_HELD = [{"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.9}]
+
+
+def test_several_runs_are_compared_on_held_out_images_where_all_have_them():
+    lines = [run("a"), run("b", total=9)]
+    assert traces(training.several_accuracies(lines, False)) == {
+        "a": ([1, 2], [0.3, 0.45]),
+        "b": ([1, 2], [0.3, 0.45]),
+    }
+    figure = training.several_losses(lines, False)
+    assert traces(figure)["b"] == ([1, 2], [1.9, 1.6])
+    assert figure.layout.xaxis.range == (0, 9)
+    mixed = [run("a"), run("b", epochs=WITHOUT_HELD), run("c", epochs=[])]
+    assert traces(training.several_accuracies(mixed, False)) == {
+        "a": ([1, 2], [0.25, 0.5]),
+        "b": ([1], [0.9]),
+        "c": ([], []),
+    }
+
+
+def test_the_leader_is_named_in_the_titles():
+    worse = [{**record, "val_accuracy": 0.1, "val_loss": 0.5} for record in EPOCHS]
+    accuracy, loss = training.several_sentences([run("a"), run("b", epochs=worse)])
+    assert accuracy == "a is ahead: 45.0\u00a0% of held-out images right"
+    assert loss == "b has the lowest held-out loss: 0.500"
+    accuracy, _ = training.several_sentences([run("a"), run("b", epochs=WITHOUT_HELD)])
+    assert accuracy == "b is ahead: 90.0\u00a0% of training images right"
+    assert "first epoch" in training.several_sentences([run("a", epochs=[])])[0]
+
+
+def test_runs_have_their_familys_colour_and_dashes_of_their_own():
+    styles = training.line_styles(["resnet", "vgg", "resnet", "nosuch"])
+    assert styles[0][0] == styles[2][0] != styles[1][0]
+    assert styles[0][1] != styles[2][1]
+    assert styles[1][1] == styles[0][1]
+    lines = [run(str(i)) for i in range(8)]
+    dashes = [t.line.dash for t in training.several_accuracies(lines, True).data]
+    assert len(set(dashes)) == 8
+    assert dashes[:2] == ["solid", "8px,4px"]
+
+
+# Classes
+
+
+def test_classes_are_ordered_by_how_often_they_are_right():
+    per_class = {"cat": 0.5, "dog": 0.75, "1": 0.25}
+    (bars,) = training.class_bars(per_class, False).data
+    assert (list(bars.y), list(bars.x)) == (["1", "cat", "dog"], [0.25, 0.5, 0.75])
+    assert list(bars.text) == ["25.0 %", "50.0 %", "75.0 %"]
+    assert training.class_bars(per_class, True).layout.yaxis.type == "category"
+    assert (
+        training.class_sentence(per_class) == "“1” is hardest, 25.0 % right; “dog” easiest, 75.0 %"
+    )
+    assert (
+        training.class_sentence({"a": 1.0, "b": 1.0}) == "Every class is right 100.0 % of the time"
+    )

@@ -51,3 +51,40 @@ def test_a_view_is_clean(
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert serious_violations(page) == []
+
+
+def test_back_undoes_a_choice_and_then_leaves_the_page(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/")
+    page.get_by_role("link", name="Deconvnet", exact=True).first.click()
+    page.get_by_role("heading", name="Deconvnet", exact=True).wait_for()
+    settled(page)
+    page.go_back()
+    if "/deconvnet" in page.url:  # what is shown has been put into the URL
+        settled(page)
+        page.go_back()
+    expect(page).to_have_url(f"{server}/")
+
+    page.goto(f"{server}/deconvnet?model=lenet5")
+    settled(page)
+    page.locator("button[data-unit='6']").click()
+    pinned = page.get_by_role("heading", name=re.compile(r"^Unit \d+ of tanh"))
+    expect(pinned).to_have_text(re.compile("Unit 6"), timeout=20_000)
+    page.locator("button[data-unit='2']").click()
+    expect(pinned).to_have_text(re.compile("Unit 2"), timeout=20_000)
+    settled(page)
+    page.go_back()
+    expect(pinned).to_have_text(re.compile("Unit 6"), timeout=20_000)
+    settled(page)
+    page.go_back()
+    expect(pinned).to_have_count(0, timeout=20_000)
+    expect(page.locator("button[data-unit='6']")).to_have_attribute("aria-pressed", "false")
+
+
+def test_one_choice_is_one_entry_of_the_history(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/deconvnet?model=lenet5&unit=3&page=1")
+    before = page.evaluate("history.length")
+    page.get_by_role("combobox", name=re.compile("Layer")).click()
+    page.get_by_role("option").first.click()  # another layer, where no unit is pinned
+    expect(page).not_to_have_url(re.compile("unit="), timeout=20_000)
+    settled(page)
+    assert page.evaluate("history.length") == before + 1

@@ -41,7 +41,7 @@ def test_a_press_on_a_row_of_the_matrix_chooses_it(server, visit):
 
 def test_a_row_of_the_table_opens_its_filters(server, visit):
     page = visit(f"{server}/filters?model=resnet20_cifar")
-    page.get_by_text("convolutions in a table").click()
+    page.get_by_role("button", name="All 19 convolutions").click()
     table = page.locator("[data-testid=stDataFrame]")
     table.wait_for()
     settled(page)

@@ -6,9 +6,12 @@ import re
 import pytest
 
 from cnnviz.images import sample_photos
-from tests.e2e.conftest import running_server, screenshot, settled
+from tests.e2e.conftest import running_server, screenshot, serious_violations, settled
 
+# Of a run that trains the chart is HTML, of one that rests it is Plotly's.
 EPOCHS_SHOWN = """() => {
+    const lines = document.querySelector('.live svg')?.querySelectorAll('polyline') ?? [];
+    if (lines.length) return lines[lines.length - 1].points.length;
     const chart = document.querySelector('.js-plotly-plot');
     const line = chart?.data?.find((trace) => trace.name === 'held out');
     return line ? line.x.length : 0;
@@ -85,6 +88,37 @@ def test_a_restarted_app_finds_its_run_again_and_stops_it(tmp_path, visit):
         page.get_by_role("button", name="Stop and save").click()
         page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
         status = json.loads((tmp_path / "runs" / run_id / "status.json").read_text())
+        assert status["state"] == "stopped"
+        page.context.close()
+
+
+def test_a_run_is_watched_reloaded_and_another_is_chosen_from_the_table(tmp_path, visit):
+    with running_server(tmp_path, CNNVIZ_CHECKPOINTS=str(tmp_path / "none")) as url:
+        page = visit(f"{url}/train?variant=lenet5&dataset=digits")
+        start_training(page, epochs=3000)
+        page.wait_for_function(f"({EPOCHS_SHOWN})() >= 1", timeout=90_000)
+        first = re.search(r"run=([\w-]+)", page.url)[1]
+        page.evaluate("document.querySelector('.live svg').dataset.seen = 'yes'")
+        seen = page.evaluate(EPOCHS_SHOWN)
+        page.wait_for_function(f"({EPOCHS_SHOWN})() > {seen}", timeout=90_000)
+        # The chart that was there went on: it was not put in again, which would flicker.
+        assert page.evaluate("document.querySelector('.live svg').dataset.seen") == "yes"
+
+        page.get_by_role("button", name="Start training").click()  # a second run, which waits
+        page.wait_for_function(f"!location.search.includes({json.dumps(first)})")
+        page.get_by_text("for cpu: next").wait_for()
+        screenshot(page, "train-queue")
+        assert not serious_violations(page)
+
+        page.reload()
+        settled(page)
+        page.get_by_text("for cpu: next").wait_for()
+        box = page.get_by_test_id("stDataFrame").bounding_box()
+        page.mouse.click(box["x"] + 18, box["y"] + 52)  # the first row: the run that trains
+        page.wait_for_url(re.compile(f"run={first}"), timeout=30_000)
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
+        status = json.loads((tmp_path / "runs" / first / "status.json").read_text())
         assert status["state"] == "stopped"
         page.context.close()
 

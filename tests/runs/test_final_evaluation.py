@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from cnnviz.__main__ import main
+from cnnviz.runs import create_run, worker
 from cnnviz.runs.worker import recompute
-from cnnviz.training import data
+from cnnviz.training import data, loop
 from cnnviz.training.augment import normalise
 from cnnviz.training.checkpoints import read_checkpoint
+from cnnviz.training.recipe import default_recipe
 
 
 @pytest.fixture
@@ -31,6 +33,27 @@ def test_the_card_has_the_confusions_and_the_calibration_of_its_own_weights(chec
     assert sum(part.count for part in bins) == card.test_images == 360
     means = sum(part.count * part.confidence for part in bins if part.count) / 360
     assert means == pytest.approx(float(confidence.mean()), abs=1e-5)
+
+
+def test_choices_are_made_on_held_out_images_and_the_test_images_looked_at_once(monkeypatch):
+    seen = {"loop": [], "worker": []}
+    for module in (loop, worker):
+        name, real = module.__name__.rpartition(".")[2], module.evaluate
+
+        def spy(model, images, labels, name=name, real=real, **how):
+            seen[name].append(images.clone())
+            return real(model, images, labels, **how)
+
+        monkeypatch.setattr(module, "evaluate", spy)
+    run = create_run(default_recipe("lenet5", "digits", epochs=3, batch_size=512))
+    assert worker.execute(run, "cpu") == "done"
+    digits = data.load("digits").for_channels(1)
+    train, held = data.held_out(digits.train_labels, 240)
+    assert not set(train.tolist()) & set(held.tolist())
+    assert len(seen["loop"]) == 3  # once an epoch
+    assert all(torch.equal(images, digits.train_images[held]) for images in seen["loop"])
+    (last,) = seen["worker"]
+    assert torch.equal(last, digits.test_images)
 
 
 def test_evaluate_finds_the_same_again(checkpoint, capsys):

@@ -3,6 +3,9 @@
 The download is replaced by weights of the published names and shapes; nothing needs a network.
 """
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +19,7 @@ from cnnviz.images import Photo
 from cnnviz.prediction import prepare
 from cnnviz.runs import worker
 from cnnviz.runs.start import starting_weights
+from cnnviz.settings import runs_dir
 from cnnviz.subjects import find_subject
 from cnnviz.training import data, loop
 from cnnviz.training.checkpoints import list_checkpoints
@@ -24,13 +28,24 @@ from cnnviz.training.recipe import default_recipe, named_recipes
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def digits():
-    return data.load("digits")
+    """A few digits instead of all: the networks here take 64 × 64 pixels and more."""
+    every = data.load("digits")
+    few = dataclasses.replace(
+        every,
+        train_images=every.train_images[:48],
+        train_labels=every.train_labels[:48],
+        test_images=every.test_images[:40],
+        test_labels=every.test_labels[:40],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda *_, **__: few)
+        yield few
 
 
-@pytest.fixture
-def published(monkeypatch):
+@pytest.fixture(scope="module")
+def published():
     """Stand in for the download: by name, weights drawn at random, as torchvision builds them."""
     states = {}
 
@@ -40,13 +55,14 @@ def published(monkeypatch):
         states[name] = torchvision.models.get_model(name, weights=None).state_dict()
         return dict(states[name])
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
-    return states
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.hub, "load_state_dict_from_url", download)
+        yield states
 
 
 def chapter(variant, **changes):
     """The chapter's recipe on the digits, which need no download, for a step or two."""
-    short = {"dataset": "digits", "batch_size": 8, "holdout": 1421, "epochs": 1}
+    short = {"dataset": "digits", "batch_size": 8, "holdout": 32, "epochs": 1}
     recipe = named_recipes(variant)["chapter"].changed(precision="fp32", **short)
     return recipe.changed(**changes)
 
@@ -97,11 +113,20 @@ def test_only_the_last_layer_learns_when_the_others_are_frozen(digits, published
     assert changed == {"fc.weight", "fc.bias"}  # batch norm's statistics stay as well
 
 
+@pytest.fixture(scope="module")
+def fine_tuned_folder(published, tmp_path_factory):
+    """The folder of a finished run of the recipe, once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("fine-tuned")))
+        run = runs.create_run(chapter("resnet18", snapshots=False))
+        assert worker.execute(run, "cpu") == "done"
+    return run.path
+
+
 @pytest.fixture
-def fine_tuned(published, no_checkpoints):
-    run = runs.create_run(chapter("resnet18", snapshots=False))
-    assert worker.execute(run, "cpu") == "done"
-    return run
+def fine_tuned(fine_tuned_folder, own_folders, no_checkpoints):
+    """The finished run among the test's own."""
+    return runs.Run(shutil.copytree(fine_tuned_folder, runs_dir() / fine_tuned_folder.name))
 
 
 def test_the_card_says_how_a_photo_is_seen_and_prediction_does_it(fine_tuned):
@@ -136,7 +161,7 @@ def test_a_run_begins_with_another_run_s_weights(fine_tuned, digits):
         starting_weights(chapter("resnet34", weights="nobody"))
 
 
-def test_a_run_goes_on_without_the_weights_it_began_with(fine_tuned, monkeypatch):
+def test_a_run_goes_on_without_the_weights_it_began_with(published, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a resumed run needs no download")
 

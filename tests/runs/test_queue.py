@@ -175,34 +175,20 @@ def test_a_run_whose_gpu_is_gone_goes_on_on_the_cpu(woken):
     assert woken == ["cuda:99"]  # its trainer finds no such device, says so, and takes the CPU
 
 
-def test_each_runner_goes_on_with_the_next_run():
-    first, second = new_run(), new_run()
-    runs.enqueue_all([(first, "cpu"), (second, "cpu")])
-    wait_for(lambda: second.state == "done")
-    assert first.state == "done"
-    assert first.status.updated <= second.status.updated
-
-
-def test_the_queue_goes_on_after_its_trainer_was_killed():
-    first, second = new_run(epochs=400), new_run()
-    runs.enqueue_all([(first, "cpu"), (second, "cpu")])
+def test_the_queue_goes_on_after_a_killed_trainer_and_after_a_deleted_folder():
+    first, second, third = new_run(epochs=400), new_run(epochs=400), new_run()
+    runs.enqueue_all([(first, "cpu"), (second, "cpu"), (third, "cpu")])
     wait_for(lambda: first.status.step > 0)
     psutil.Process(first.status.pid).kill()
-    wait_for(lambda: second.state == "done")
+    wait_for(lambda: second.status.step > 0)
     assert first.state == "interrupted"
     assert "SIGKILL" in first.status.message
-
-
-def test_the_queue_goes_on_after_a_folder_was_deleted_under_its_trainer():
-    first, second = new_run(epochs=400), new_run()
-    runs.enqueue_all([(first, "cpu"), (second, "cpu")])
-    wait_for(lambda: first.status.step > 0)
-    trainer = psutil.Process(first.status.pid)
-    shutil.rmtree(first.path, ignore_errors=True)
-    wait_for(lambda: second.state == "done")
+    trainer = psutil.Process(second.status.pid)
+    shutil.rmtree(second.path, ignore_errors=True)
+    wait_for(lambda: third.state == "done")
     assert not trainer.is_running()
-    assert not (first.path / folder.RECIPE).exists()
-    assert first.id not in [run.id for run in runs.list_runs()]
+    assert not (second.path / folder.RECIPE).exists()
+    assert second.id not in [run.id for run in runs.list_runs()]
 
 
 def test_a_trainer_that_is_still_loading_stops_cleanly():
@@ -217,10 +203,12 @@ def test_a_trainer_that_is_still_loading_stops_cleanly():
 def test_the_queue_of_a_machine_that_was_restarted_goes_on_when_somebody_looks(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(queue, "_wake", lambda device: None)
-        (run,) = queued(1)
-    assert run.state == "queued"
+        first, second = queued(2)
+    assert (first.state, second.state) == ("queued", "queued")
     runs.start_next()
-    wait_for(lambda: run.state == "done")
+    wait_for(lambda: second.state == "done")
+    assert first.state == "done"  # one after the other
+    assert first.status.updated <= second.status.updated
 
 
 def test_a_training_run_pauses_and_goes_on_from_where_it_was():

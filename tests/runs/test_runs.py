@@ -18,7 +18,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs import folder, worker
 from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training import files
-from cnnviz.training.checkpoints import list_checkpoints, read_checkpoint
+from cnnviz.training.checkpoints import list_checkpoints, read_checkpoint, save_checkpoint
 from cnnviz.training.recipe import default_recipe
 
 
@@ -79,6 +79,12 @@ def test_publishing_keeps_the_very_weights(done_run, tmp_path, monkeypatch):
     assert published.card.accuracy == run.status.accuracy
     with pytest.raises(CnnvizError, match="only a finished run"):
         runs.publish(new_run())
+    killed = new_run()  # while it was evaluated
+    source = list_checkpoints(run.path)[0]
+    unknown = {"name": killed.id, "accuracy": None}
+    save_checkpoint(source.load_model(), source.card.model_copy(update=unknown), killed.path)
+    with pytest.raises(CnnvizError, match="only a finished run"):
+        runs.publish(killed)
 
 
 def test_a_new_run_waits_and_then_counts_as_interrupted():
@@ -115,6 +121,11 @@ def test_the_state_is_what_is_true_of_the_process():
     stopping = with_status()
     (stopping.path / folder.STOP).touch()
     assert stopping.state == "stopping"
+
+
+def test_only_a_run_that_trains_has_a_time_left():
+    assert with_status(eta=12.5).summary()["eta"] == 12.5
+    assert with_status(eta=12.5, pid_started=12345.0).summary()["eta"] is None  # it was killed
 
 
 def test_a_torn_last_line_is_ignored_and_a_damaged_one_counted():
@@ -287,22 +298,6 @@ def test_runs_are_listed_newest_first_and_deleted():
     assert first.id not in [run.id for run in runs.list_runs()]
 
 
-def test_a_detached_run_trains_stops_on_request_and_goes_on():
-    run = new_run(epochs=400)
-    runs.enqueue(run, "cpu")
-    wait_for(lambda: run.status.step > 0)
-    assert run.state == "running"
-    pid = run.status.pid
-    assert os.getsid(pid) == pid != os.getsid(0)  # a session of its own
-    runs.stop_run(run, wait=True)
-    assert run.state == "stopped"
-    stopped_at = run.status.step
-    runs.resume_run(run, "cpu")
-    wait_for(lambda: run.status.step > stopped_at)
-    runs.stop_run(run, wait=True)
-    assert run.state == "stopped"
-
-
 def test_sigterm_saves_and_exits_with_143():
     run = new_run(epochs=400)
     process = subprocess.Popen(
@@ -348,3 +343,11 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bits():
     assert ours.card.accuracy == theirs.card.accuracy
     assert [r["epoch"] for r in killed.metrics().epochs] == list(range(1, 9))
     assert not list(killed.path.glob(".*.tmp"))
+
+
+def test_two_runs_that_draw_the_same_name_get_two_folders(monkeypatch):
+    """A request of a hundred seeds makes them within one second."""
+    drawn = iter(["0000", "0000", "0000", "0001"])
+    monkeypatch.setattr("cnnviz.runs.launch.secrets.token_hex", lambda _: next(drawn))
+    monkeypatch.setattr("cnnviz.runs.launch.time.time", lambda: 1_000_000_000.0)
+    assert [new_run().id[-4:], new_run().id[-4:]] == ["0000", "0001"]

@@ -10,6 +10,7 @@ from torch import nn
 
 import cnnviz
 from cnnviz.errors import CnnvizError
+from cnnviz.sight import activity as activity_module
 from cnnviz.sight import (
     feature_maps,
     patch_boxes,
@@ -20,6 +21,7 @@ from cnnviz.sight import (
     unit_figures,
 )
 from cnnviz.sight import kept as kept_module
+from cnnviz.sight.activity import strongest_positions
 from cnnviz.sight.mosaic import TILE_SIDE, units_mosaic
 from cnnviz.training.augment import normalise, resize
 from cnnviz.training.data import load
@@ -175,17 +177,15 @@ def test_activations_are_the_maxima_of_the_maps(data):
     inputs = normalise(data, *STATISTICS.values())
     maps = feature_maps(model, inputs, ["layer1.0.relu1"])["layer1.0.relu1"]
     torch.testing.assert_close(found.values, maps.amax((2, 3)))
-    assert (found.values.dtype, found.positions.dtype) == (torch.float32, torch.int16)
-    row, column = found.positions[7, 4].tolist()
+    assert found.values.dtype == torch.float32
+    row, column = strongest_positions(maps[:, 4])[7].tolist()
     torch.testing.assert_close(maps[7, 4, row, column], found.values[7, 4])
     dense = unit_activations(model, data, "fc", **STATISTICS)
     assert dense.values.shape == (40, 10)
-    assert not dense.positions.any()
 
 
 def by_hand(values):
-    values = torch.tensor(values)[:, None]
-    return cnnviz.sight.UnitActivations(values, torch.zeros(len(values), 1, 2, dtype=torch.int16))
+    return cnnviz.sight.UnitActivations(torch.tensor(values)[:, None])
 
 
 def test_examples_are_strong_middling_and_weak():
@@ -240,3 +240,13 @@ def test_activations_are_kept(data, tmp_path, monkeypatch):
     monkeypatch.setattr(kept_module, "_FORMAT", 0)  # another version does not read it
     look()
     assert len(seen) == 2
+
+
+def test_a_scan_keeps_the_activations_of_layers_on_its_way(data, tmp_path, monkeypatch):
+    model, _ = family("lenet5_cifar")
+    wanted = unit_activations(model, data, "c3", **STATISTICS)
+    top_activations(model, data, ["relu1", "c3"], cache=tmp_path, keep=["c3"], **STATISTICS)
+    assert len(list(tmp_path.iterdir())) == 3
+    monkeypatch.setattr(activity_module, "_scan", None)  # only what is kept can answer
+    found = unit_activations(model, data, "c3", cache=tmp_path, **STATISTICS)
+    assert torch.equal(found.values, wanted.values)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import pickle
 import re
 import signal
@@ -390,40 +391,52 @@ def test_a_checkpoint_stopped_between_its_files_still_loads(model, saved, monkey
 
 
 SAVER = """
-import sys, torch
+import os, sys
+import torch
 from pathlib import Path
 from cnnviz import architectures
 from cnnviz.training.checkpoints import read_checkpoint, save_checkpoint
 folder = Path(sys.argv[1])
 card = read_checkpoint(folder / "net").card
 model = architectures.build("lenet5_cifar")
-print("ready", flush=True)
-for step in range(100_000):
-    with torch.no_grad():
-        model.output.bias.fill_(step % 1000)
-    save_checkpoint(model, card.model_copy(update={"epochs": step}), folder)
+for _ in sys.stdin:  # each line asks for another process that saves until it is killed
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("gone", flush=True)
+        continue
+    for step in range(100_000):
+        with torch.no_grad():
+            model.output.bias.fill_(step % 1000)
+        save_checkpoint(model, card.model_copy(update={"epochs": step}), folder)
 """
 
 
 def test_kill_9_at_any_moment_leaves_a_checkpoint_that_loads(saved):
     folder = saved.path.parent
-    for attempt in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(folder)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        try:
-            assert process.stdout.readline() == "ready\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    try:
+        for attempt in range(8):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            child = int(process.stdout.readline())
             time.sleep(0.03 + 0.017 * attempt)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
-        loaded = read_checkpoint(folder / "net")
-        bias = loaded.load_model().output.bias
-        assert attempt == 0 or bias[0] == loaded.card.epochs % 1000
+            os.kill(child, signal.SIGKILL)
+            assert process.stdout.readline() == "gone\n"
+            loaded = read_checkpoint(folder / "net")
+            bias = loaded.load_model().output.bias
+            assert attempt == 0 or bias[0] == loaded.card.epochs % 1000
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     files.sweep_temporaries(folder)
     assert not list(folder.glob(".*.tmp"))
 

@@ -28,8 +28,8 @@ class Recorder:
 
 def trained(**changes):
     # One batch an epoch: each shape of the input is compiled for itself.
-    settings = {"epochs": 2, "batch_size": 512, "holdout": 1000, "precision": "fp32", **changes}
-    recipe = default_recipe("lenet_modern", "digits", **settings)
+    settings = {"epochs": 2, "batch_size": 32, "holdout": 1405, "precision": "fp32", **changes}
+    recipe = default_recipe("lenet5_cifar", "digits", **settings)
     trainer = loop.Trainer(recipe, data.load("digits"), CPU)
     recorder = Recorder()
     trainer.fit(recorder)
@@ -96,7 +96,7 @@ def test_running_out_of_memory_is_not_the_compilers_failure(monkeypatch):
 
 def test_a_run_may_go_on_with_or_without_it():
     settings = {"epochs": 1, "batch_size": 600, "holdout": 0}
-    recipe = default_recipe("lenet_modern", "digits", **settings)
+    recipe = default_recipe("lenet5_cifar", "digits", **settings)
     state = loop.Trainer(recipe, data.load("digits"), CPU).state_dict()
     other = loop.Trainer(recipe.changed(compile=True), data.load("digits"), CPU)
     other.load_state_dict(state)

@@ -95,7 +95,7 @@ def test_lenet5_learns_the_digits(digits):
 
 def test_fp16_scales_its_gradients_and_goes_on_with_the_same_scale(digits):
     settings = {"epochs": 1, "batch_size": 2, "holdout": 1433}  # fp16 is slow on a CPU
-    recipe = default_recipe("lenet_modern", "digits", precision="fp16", **settings)
+    recipe = default_recipe("lenet5_cifar", "digits", precision="fp16", **settings)
     whole, _ = trained(recipe, digits)
     cut, _ = trained(recipe, digits, stop_at=[1])
     assert whole._scaler.state_dict() == cut._scaler.state_dict()
@@ -158,6 +158,21 @@ def test_divergence_stops_before_the_step_and_names_it(digits):
     with pytest.raises(loop.Diverged, match=r"at step [\d,]+ .*learning rate"):
         trainer.fit(Recorder().watch(trainer))
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+
+
+def test_a_stop_keeps_no_weights_that_have_diverged(digits, monkeypatch):
+    """On a GPU the loss is not looked at in each step: a stop may come before anybody did."""
+    trainer = loop.Trainer(small(), digits, CPU)
+
+    def diverge():
+        trainer._loss = torch.tensor(math.nan)
+        trainer.step += 1
+
+    monkeypatch.setattr(trainer, "train_step", diverge)
+    recorder = Recorder(stop_at=[1]).watch(trainer)
+    with pytest.raises(loop.Diverged, match="at step 1 "):
+        trainer.fit(recorder)
+    assert recorder.states == []
 
 
 def test_another_recipe_is_refused_with_the_difference(digits):

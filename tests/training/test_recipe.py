@@ -40,6 +40,7 @@ def test_none_leaves_the_default():
         ({"colour": 1}, "colour: "),
         ({"knobs": {"width": 2}}, "no knob 'width'"),
         ({"seed": -1}, "seed: "),
+        ({"holdout": 49_999}, "49,999 of the 50,000 training images of cifar10 cannot be held out"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(change, message):

@@ -73,3 +73,11 @@ def test_the_choice_is_remembered_on_the_way_back(app):
     app.session_state["elsewhere"] = False
     del app.query_params["model"]
     assert shown(app.run()) == "lenet5"
+
+
+@pytest.mark.parametrize(("name", "offered"), [("zfnet_cifar", True), ("vgg16", False)])
+def test_training_is_offered_for_networks_of_the_data_sets_size(app, name, offered):
+    app.query_params["model"] = f"{name}@random"
+    app.run()
+    assert "These weights are random" in app.info[0].value
+    assert bool(app.get("page_link")) == offered

@@ -1,0 +1,86 @@
+"""The browser's Back on the Explore page: it undoes a choice, and it leaves the page."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import settled
+
+
+def presses_until_home(page: Page, most: int) -> int:
+    """Press Back until the first page is shown again; count the presses."""
+    for presses in range(1, most + 1):
+        page.go_back()
+        page.wait_for_timeout(300)
+        if page.title() == "cnnviz":
+            return presses
+        settled(page)
+    return most + 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/explore",
+        "/explore?variant=vgg11&view=field",
+        "/explore?variant=nonsense",
+        "/explore?variant=vgg11&view=two&other=nonsense",
+        "/explore?variant=lenet5&view=field&layer=nonsense",
+        "/explore?variant=lenet5&sort=nonsense",
+    ],
+)
+def test_back_leaves_the_page_where_nothing_was_chosen(
+    visit: Callable[..., Page], server: str, link: str
+):
+    page = visit(server)
+    page.goto(server + link)
+    settled(page)
+    assert presses_until_home(page, 3) <= 2
+
+
+def test_back_undoes_each_choice(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=lenet5")
+    page.get_by_role("radio", name="Where it costs").click()
+    page.wait_for_url("**view=cost")
+    settled(page)
+    page.get_by_role("radio", name="Activations").click()
+    page.wait_for_url("**cost=activations")
+    settled(page)
+    page.get_by_role("combobox", name="Variant").click()
+    page.get_by_role("option", name="LeNet, modern").click()
+    page.wait_for_url("**variant=lenet_modern**")
+    settled(page)
+
+    page.go_back()
+    page.get_by_role("heading", name="LeNet-5 (1998)").wait_for()
+    expect(page.get_by_role("radio", name="Activations")).to_have_attribute("aria-checked", "true")
+    page.go_back()
+    parameters = page.get_by_role("radio", name="Parameters")
+    expect(parameters).to_have_attribute("aria-checked", "true")
+    page.go_back()
+    layers = page.get_by_role("radio", name="Layers", exact=True)
+    expect(layers).to_have_attribute("aria-checked", "true")
+
+
+def test_back_undoes_what_was_pressed_in_the_drawing(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=resnet20_cifar&view=drawing")
+    stem = page.locator('[data-node="stem"]')
+    stem.locator(".body").click()
+    expect(stem).to_have_attribute("aria-expanded", "true")
+    settled(page)
+    page.go_back()
+    expect(stem).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_role("radio", name="Blocks")).to_have_attribute("aria-checked", "true")
+
+
+def test_back_undoes_the_choice_of_a_layer(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=lenet5&view=field")
+    layer = page.get_by_role("combobox", name="Layer")
+    before = layer.input_value()
+    layer.click()
+    page.get_by_role("option", name="c1").click()
+    page.wait_for_url("**layer=c1")
+    settled(page)
+    page.go_back()
+    expect(layer).to_have_value(before)
