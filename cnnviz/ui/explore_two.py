@@ -48,7 +48,7 @@ def _pick(chosen: Variant) -> Variant:
         st.session_state.pop(_KEY, None)
     st.session_state[_OF] = chosen.name
     name = url.follow("other", _KEY, {"": default} | {name: name for name in names})
-    if asked not in (None, *names) and name == default:
+    if asked is not None and asked not in names and name == default:
         st.warning(f"There is no variant called {asked[:60]!r}; showing {default} instead.")
     st.selectbox(
         "Compare with",
