@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import safetensors.torch
@@ -16,6 +18,8 @@ from cnnviz.training.files import atomic_write
 
 # Changes with what the files hold, so that those of older versions are not read.
 _FORMAT = 3
+#: Bytes that the files of a folder may take together; those not used for longest go first.
+ROOM = 1_000_000_000
 
 
 class Shelf:
@@ -36,13 +40,27 @@ class Shelf:
 
     def read(self, fields: Sequence[str], *question: object) -> dict[str, Tensor] | None:
         """Return what is kept, None if there is nothing or it cannot be read."""
+        path = self.path(*question)
         try:
-            tensors = safetensors.torch.load(self.path(*question).read_bytes())
+            tensors = safetensors.torch.load(path.read_bytes())
+            with contextlib.suppress(OSError):
+                os.utime(path)  # it is in use
             return {field: tensors[field] for field in fields}
         except (OSError, SafetensorError, KeyError):
             return None
 
     def write(self, tensors: dict[str, Tensor], *question: object) -> None:
-        """Keep an answer."""
+        """Keep an answer, and no more than `ROOM` of all of them."""
         held = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        atomic_write(self.path(*question), safetensors.torch.save(held))
+        path = self.path(*question)
+        atomic_write(path, safetensors.torch.save(held))
+        room = ROOM
+        for known, file in sorted(self._known(), key=lambda pair: -pair[0].st_mtime_ns):
+            room -= known.st_size
+            if room < 0 and file != path:
+                file.unlink(missing_ok=True)
+
+    def _known(self) -> Iterator[tuple[os.stat_result, Path]]:
+        for file in self._folder.glob("*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):  # another thread has made room
+                yield file.stat(), file

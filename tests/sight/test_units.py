@@ -1,5 +1,6 @@
 """Figure 2 of Zeiler & Fergus: units by their strongest patches and what they saw there."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -250,3 +251,23 @@ def test_a_scan_keeps_the_activations_of_layers_on_its_way(data, tmp_path, monke
     monkeypatch.setattr(activity_module, "_scan", None)  # only what is kept can answer
     found = unit_activations(model, data, "c3", cache=tmp_path, **STATISTICS)
     assert torch.equal(found.values, wanted.values)
+
+
+def test_what_was_not_used_for_longest_makes_room(data, tmp_path, monkeypatch):
+    model, _ = family("lenet5_cifar")
+
+    def look(layer):
+        top_activations(model, data, [layer], cache=tmp_path, **STATISTICS)
+        return {path.name for path in tmp_path.iterdir()}
+
+    first = look("c1")
+    both = look("relu1")
+    for age, name in enumerate(first | both):
+        os.utime(tmp_path / name, (age, age))
+    assert look("c1") == both  # used again
+    size = max((tmp_path / name).stat().st_size for name in both)
+    monkeypatch.setattr(kept_module, "ROOM", int(2.5 * size))
+    third = look("s2")
+    assert third >= first
+    assert not third & (both - first)
+    assert len(third) == 2
