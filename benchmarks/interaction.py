@@ -8,9 +8,10 @@ and nothing changes for a third of a second: charts that Plotly draws late are i
 table for screen readers, which Streamlit renews 200 ms after the table, is not. *Server* is
 the part between the message that the browser sends and the last one that it gets; *sent* is how
 much that was. Each interaction has been made once before, so that what it shows is in the caches:
-the networks are traced, the charts made. The first rows of the table are the floor: a page with one
-button and one line of text, on a server of its own in the same run, rerun as a whole and as a
-fragment; *ratio* is a time over that of the fragment.
+the networks are traced, the charts made. The floor is measured before each network, as the machine
+may have other work: a page with one button and one line of text, on a server of its own, rerun as a
+whole and as a fragment; *ratio* is a time over that of the fragment. An interaction that does not
+come to rest in a minute is tried once more on a fresh page, then its row says so.
 
 What is traced for the first time is measured first of all, on a server that has just started.
 """
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
@@ -157,40 +158,59 @@ def timed(page: Page, act: Callable[[], object]) -> Timing:
     )
 
 
-def press(page: Page, name: str) -> Callable[[], object]:
+Act = Callable[[Page], Callable[[], object]]  # on a page: what to do
+
+
+def press(name: str) -> Act:
     """Press a segment or button by its name."""
-    found = page.get_by_role("radio", name=name, exact=True)
-    return found.or_(page.get_by_role("button", name=name, exact=True)).first.click
+
+    def on(page: Page) -> Callable[[], object]:
+        found = page.get_by_role("radio", name=name, exact=True)
+        return found.or_(page.get_by_role("button", name=name, exact=True)).first.click
+
+    return on
 
 
-def choose(page: Page, label: str, name: str) -> Callable[[], object]:
+def choose(label: str, name: str) -> Act:
     """Choose from a picker; it is opened first, which is not timed."""
 
-    def act() -> None:
-        page.get_by_role("combobox", name=label).first.click()
-        page.keyboard.press("Control+a")
-        page.keyboard.type(name)
-        page.wait_for_timeout(150)
-        page.evaluate("watched.event = watched.sent = watched.got = watched.bytes = 0")
-        page.keyboard.press("Enter")
+    def on(page: Page) -> Callable[[], object]:
+        def act() -> None:
+            page.get_by_role("combobox", name=label).first.click()
+            page.keyboard.press("Control+a")
+            page.keyboard.type(name)
+            option = page.get_by_role("option", name=name).first
+            option.wait_for(timeout=10_000)
+            page.evaluate("watched.event = watched.sent = watched.got = watched.bytes = 0")
+            option.click()
 
-    return act
+        return act
+
+    return on
 
 
-def write(page: Page, label: str, text: str) -> Callable[[], object]:
+def write(label: str, text: str) -> Act:
     """Write into a text field; the time starts with Enter."""
 
-    def act() -> None:
-        page.get_by_label(label).first.fill(text)
-        page.evaluate("watched.event = watched.sent = watched.got = watched.bytes = 0")
-        page.keyboard.press("Enter")
+    def on(page: Page) -> Callable[[], object]:
+        def act() -> None:
+            page.get_by_label(label).first.fill(text)
+            page.evaluate("watched.event = watched.sent = watched.got = watched.bytes = 0")
+            page.keyboard.press("Enter")
 
-    return act
+        return act
+
+    return on
 
 
-def node(page: Page, number: int) -> Callable[[], object]:
+def node(number: int) -> Act:
     """Press a box of the drawing."""
-    return page.locator(".view .node .body").nth(number).click
+    return lambda page: page.locator(".view .node .body").nth(number).click
+
+
+def toggle(label: str) -> Act:
+    """Press a switch by its words."""
+    return lambda page: page.get_by_text(label, exact=True).click
 
 
 #: Two layers of each network whose fields are looked at.
@@ -206,55 +226,46 @@ VIEWS = {
     "Two at once": "two",
 }
 
-Step = tuple[str, list[Callable[[], object]]]
+Step = tuple[str, str, list[Act]]
 
 
-def interactions(page: Page, address: str, variant: str) -> Iterator[Step]:
-    """Yield each interaction's name and what to do in turn: there, and back again."""
-
-    def visit(view: str) -> None:
-        page.goto(f"{address}/explore?variant={variant}&view={view}")
-        page.wait_for_function(STILL, timeout=120_000)
-
-    visit("layers")
-    yield (
-        "Layers: search",
-        [write(page, "Find a layer", "conv2d"), write(page, "Find a layer", "")],
-    )
-    yield (
-        "Layers: sort",
-        [choose(page, "Sort by", "MACs"), choose(page, "Sort by", "Order")],
-    )
-    visit("drawing")
-    yield "Drawing: choose a node", [node(page, 1), node(page, 2)]
-    yield "Drawing: unfold and fold all", [press(page, "Operators"), press(page, "Blocks")]
-    yield "Drawing: colour", [press(page, "Share of MACs"), press(page, "Kind")]
-    visit("cost")
-    yield (
-        "Where it costs: another cost",
-        [press(page, "Multiply–accumulates"), press(page, "Parameters")],
-    )
-    visit("field")
-    layers = FIELDS.get(variant)
-    if layers:
-        yield "Receptive field: another layer", [choose(page, "Layer", name) for name in layers]
-    yield (
-        "Receptive field: another photo",
-        [choose(page, "Photo", "rocket"), choose(page, "Photo", "cat")],
-    )
-    visit("two")
-    toggle = page.get_by_text("Layers that are the same too").click
-    yield "Two at once: hide equal layers", [toggle, toggle]
-    visit("layers")
+def interactions(variant: str) -> list[Step]:
+    """Return each interaction's name, where it starts, and what to do: there, and back again."""
+    steps: list[Step] = [
+        ("Layers: search", "", [write("Find a layer", "conv2d"), write("Find a layer", "")]),
+        ("Layers: sort", "", [choose("Sort by", "MACs"), choose("Sort by", "Order")]),
+        ("Drawing: choose a node", "view=drawing", [node(1), node(2)]),
+        (
+            "Drawing: unfold and fold all",
+            "view=drawing",
+            [press("Operators"), press("Blocks")],
+        ),
+        ("Drawing: colour", "view=drawing", [press("Share of MACs"), press("Kind")]),
+        (
+            "Where it costs: another cost",
+            "view=cost",
+            [press("Multiply–accumulates"), press("Parameters")],
+        ),
+        (
+            "Receptive field: another photo",
+            "view=field",
+            [choose("Photo", "rocket"), choose("Photo", "cat")],
+        ),
+        (
+            "Two at once: hide equal layers",
+            "view=two",
+            [toggle("Layers that are the same too")] * 2,
+        ),
+    ]
+    if variant in FIELDS:
+        layers = [choose("Layer", name) for name in FIELDS[variant]]
+        steps.append(("Receptive field: another layer", "view=field", layers))
     for title in VIEWS:
-        yield f"Layers ↔ {title}", [press(page, title), press(page, "Layers")]
+        steps.append((f"Layers ↔ {title}", "", [press(title), press("Layers")]))
+    there, back = (choose("Variant", title) for title in other_variant(variant))
     for title, view in {"Layers": "layers", **VIEWS}.items():
-        visit(view)
-        other, first = other_variant(variant)
-        yield (
-            f"{title}: another variant",
-            [choose(page, "Variant", other), choose(page, "Variant", first)],
-        )
+        steps.append((f"{title}: another variant", f"view={view}", [there, back]))
+    return steps
 
 
 def other_variant(name: str) -> tuple[str, str]:
@@ -274,7 +285,7 @@ def floor(browser: Browser, repeats: int) -> dict[str, list[Timing]]:
             page = opened(browser, address)
             found = {}
             for what in ("Page", "Fragment"):
-                act = press(page, what)
+                act = press(what)(page)
                 found[what] = [timed(page, act) for _ in range(repeats + 1)][1:]
             page.close()
     return found
@@ -287,27 +298,47 @@ def first_traces(browser: Browser, names: Sequence[str]) -> None:
         with server(ROOT / "app.py") as address:
             page = opened(browser, f"{address}/explore?variant=lenet5")
             family = registry.get(name).family
-            timed(page, choose(page, "Family", family.title))
-            one = timed(page, choose(page, "Variant", registry.get(name).title))
+            timed(page, choose("Family", family.title)(page))
+            one = timed(page, choose("Variant", registry.get(name).title)(page))
             print(f"| {name} | {one.whole:.0f} | {one.server:.0f} |", flush=True)
             page.close()
 
 
-def measure(browser: Browser, names: Sequence[str], repeats: int, unit: float) -> None:
-    """Time every interaction of every network, and print its row."""
+def measure(browser: Browser, names: Sequence[str], repeats: int) -> None:
+    """Time every interaction of every network, after the empty page, and print its row."""
     with server(ROOT / "app.py") as address:
-        page = opened(browser, f"{address}/explore")
         for name in names:
-            for what, acts in interactions(page, address, name):
-                for act in acts:
-                    timed(page, act)  # fills the caches
-                times = [timed(page, act) for _ in range((repeats + 1) // 2) for act in acts]
+            empty = floor(browser, repeats)
+            unit = statistics.median(one.whole for one in empty["Fragment"])
+            for what, times in empty.items():
+                print_row("(empty page)", f"{what} reruns", times, unit)
+            page = opened(browser, f"{address}/explore?variant={name}")
+            for what, link, acts in interactions(name):
+                times = measured(page, f"{address}/explore?variant={name}&{link}", acts, repeats)
                 print_row(name, what, times, unit)
-        page.close()
+            page.close()
+
+
+def measured(page: Page, link: str, acts: Sequence[Act], repeats: int) -> list[Timing]:
+    """Time acts in turn on the page that `link` opens; empty if they twice do not come to rest."""
+    for _ in range(2):
+        try:
+            page.goto(link)
+            page.wait_for_function(STILL, timeout=120_000)
+            for act in acts:
+                timed(page, act(page))  # fills the caches
+            turns = (repeats + 1) // len(acts)
+            return [timed(page, act(page)) for _ in range(turns) for act in acts]
+        except TimeoutError as error:
+            print(f"{link}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+    return []
 
 
 def print_row(network: str, what: str, times: Sequence[Timing], unit: float) -> None:
     """Print the medians of one interaction, and the first of them over `unit` (ms)."""
+    if not times:
+        print(f"| {network} | {what} | did not come to rest | | | |", flush=True)
+        return
     whole, server_, size = (
         statistics.median(getattr(one, key) for one in times)
         for key in ("whole", "server", "kilobytes")
@@ -337,11 +368,7 @@ def main() -> None:
             "\n| network | interaction | until it stands (ms) | server (ms) | sent (kB) | ratio |"
             "\n|---|---|--:|--:|--:|--:|"
         )
-        empty = floor(browser, options.repeats)
-        unit = statistics.median(one.whole for one in empty["Fragment"])
-        for what, times in empty.items():
-            print_row("(empty page)", f"{what} reruns", times, unit)
-        measure(browser, options.variants or list(NETWORKS), options.repeats, unit)
+        measure(browser, options.variants or list(NETWORKS), options.repeats)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from cnnviz.anatomy import measure_latency
 from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
 from cnnviz.prediction import survey_models
 from cnnviz.registry import get
-from cnnviz.training.checkpoints import Checkpoint
+from cnnviz.training.checkpoints import Card, Checkpoint
+from cnnviz.training.recipe import RESULT_FREE, Recipe
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,38 @@ def compare_one(model_name: str, checkpoint: Checkpoint) -> Row:
         seed=card.seed,
         per_class=card.per_class,
     )
+
+
+def group_seeds(models: Mapping[str, Checkpoint]) -> list[list[str]]:
+    """Group the names of models whose training differs by its seed alone, in the order given.
+
+    A seed that ran twice counts once, by its newest model, as the same seed repeats the same run.
+    A model whose card does not say how it was trained stands by itself.
+    """
+    groups: dict[str, dict[int, str]] = {}
+    for name, checkpoint in models.items():
+        card = checkpoint.card
+        seeds = groups.setdefault(_training_of(card) or name, {})
+        known = seeds.get(card.seed)
+        if known is None or _age(models[known].card) <= _age(card):
+            seeds[card.seed] = name
+    return [list(seeds.values()) for seeds in groups.values()]
+
+
+def _training_of(card: Card) -> str:
+    """What decided a training but the seed, as text; "" where it is not known."""
+    if not card.recipe:
+        return ""
+    fields: dict[str, Any] = card.recipe
+    with suppress(ValidationError):  # of another version: what it lacks had its default
+        fields = Recipe.model_validate(card.recipe).model_dump()
+    kept = {key: value for key, value in fields.items() if key not in {"seed", *RESULT_FREE}}
+    what = [card.variant, card.knobs, card.dataset, card.input_size, kept]
+    return json.dumps(what, sort_keys=True, default=str)
+
+
+def _age(card: Card) -> datetime:
+    return datetime.fromisoformat(card.created)
 
 
 class Comparison(NamedTuple):

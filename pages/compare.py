@@ -6,15 +6,20 @@ panels.head(
     "Compare",
     "What accuracy costs: every network trained here, by what it gets right and what it takes.",
 )
-frame = compare_panels.frame_of(predict_panels.trained_models())
-if frame.empty:
+models = predict_panels.trained_models()
+runs = compare_panels.frame_of(models)
+if runs.empty:
     st.info("No trained network has a measured accuracy yet: finish a run on the Train page.")
     url.stop()
-dataset, cost = compare_panels.pick(frame)
-chosen = frame[frame["dataset"] == dataset].sort_values("accuracy", ascending=False)
-# Two runs of one network get their runs' names beside the title.
+recipes = compare_panels.together(runs, models)
+dataset, cost, grouped = compare_panels.pick(runs, repeated=len(recipes) < len(runs))
+runs = runs[runs["dataset"] == dataset].sort_values("accuracy", ascending=False)
+chosen = recipes if grouped else runs
+chosen = chosen[chosen["dataset"] == dataset].sort_values("accuracy", ascending=False)
+# Two runs or recipes of one network get their runs' names beside the title.
 twice = chosen["title"].duplicated(keep=False)
 chosen = chosen.assign(label=chosen["title"].where(~twice, chosen["model"]))
 compare_panels.accuracy_and_cost(chosen, cost)
 compare_panels.by_class(chosen)
+compare_panels.closer(runs, models)
 compare_panels.table(chosen)

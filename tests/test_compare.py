@@ -3,7 +3,7 @@ import json
 import pytest
 
 from cnnviz import compare as module
-from cnnviz.compare import compare, compare_one
+from cnnviz.compare import compare, compare_one, group_seeds
 from cnnviz.runs import publish
 from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
 
@@ -79,3 +79,35 @@ def test_damaged_weights_are_named_and_the_others_are_compared(checkpoint, no_ch
     assert [row.model for row in rows] == ["whole"]
     assert "damaged" in problems["broken"]
     assert "resnet_of_tomorrow" in problems["other"]
+
+
+def test_models_are_grouped_by_all_of_their_recipe_but_the_seed(checkpoint, no_checkpoints):
+    recipe = checkpoint.card.recipe
+    longer = {**recipe, "epochs": recipe["epochs"] + 1}
+    models = {
+        "first": again(checkpoint, no_checkpoints, name="first", seed=1),
+        "other": again(checkpoint, no_checkpoints, name="other", seed=1, recipe=longer),
+        "second": again(checkpoint, no_checkpoints, name="second", seed=2),
+        "unsaid": again(checkpoint, no_checkpoints, name="unsaid", seed=3, recipe={}),
+    }
+    assert group_seeds(models) == [["first", "second"], ["other"], ["unsaid"]]
+
+
+def test_a_seed_that_ran_twice_counts_by_its_newest_model(checkpoint, no_checkpoints):
+    dates = {"new": "2026-02-01T00:00:00+00:00", "old": "2026-01-01T00:00:00+00:00"}
+    models = {
+        name: again(checkpoint, no_checkpoints, name=name, created=date)
+        for name, date in dates.items()
+    }
+    assert group_seeds(models) == [["new"]]
+
+
+def test_what_does_not_decide_the_result_makes_no_recipe_of_its_own(checkpoint, no_checkpoints):
+    recipe = {**checkpoint.card.recipe, "compile": True}
+    lacking = {key: value for key, value in checkpoint.card.recipe.items() if key != "mixup"}
+    models = {
+        "plain": again(checkpoint, no_checkpoints, name="plain", seed=1),
+        "compiled": again(checkpoint, no_checkpoints, name="compiled", seed=2, recipe=recipe),
+        "earlier": again(checkpoint, no_checkpoints, name="earlier", seed=3, recipe=lacking),
+    }
+    assert group_seeds(models) == [["plain", "compiled", "earlier"]]

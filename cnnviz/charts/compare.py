@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -38,9 +40,11 @@ def margin(accuracy: float, images: int) -> float:
 
 
 def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
-    """A point a model: accuracy (with its 95 % interval) against the column `cost`, log scale.
+    """A point a row: accuracy against the column `cost` on a log scale, with an error bar.
 
-    `frame` has columns model, title, family, family_title, accuracy, test_images and `cost`.
+    `frame` has columns model, title, family, family_title, accuracy, test_images and `cost`. The
+    bar is the 95 % interval of the test images; where the columns ``seeds`` and ``sd`` say that
+    the accuracy is a mean over several seeds, it is one standard deviation each way.
     """
     axis, unit, divisor = COSTS[cost]
     axis_range = _decades(frame[cost] / divisor)
@@ -48,15 +52,13 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     for family, rows in frame.groupby("family", sort=False):
         colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
         values = rows[cost] / divisor
-        bounds = [
-            interval(a, n) for a, n in zip(rows["accuracy"], rows["test_images"], strict=True)
-        ]
+        bounds = [_bounds(row) for row in rows.to_dict("records")]
         figure.add_scatter(
             x=values,
             y=rows["accuracy"],
             name=str(rows["family_title"].iloc[0]),
             mode="markers+text",
-            text=rows["title"],
+            text=[_name(row) for row in rows.to_dict("records")],
             # Beside the mark: above it stands the interval.
             texttemplate="  %{text}  ",
             textposition=_inwards(values, axis_range),
@@ -86,6 +88,21 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     figure.update_xaxes(title=axis, type="log", dtick=1, range=axis_range)
     figure.update_yaxes(title="test accuracy", tickformat=".0%", range=_room(frame["accuracy"]))
     return figure
+
+
+def _bounds(row: Mapping[Hashable, Any]) -> tuple[float, float]:
+    if _over_seeds(row):
+        return row["accuracy"] - row["sd"], row["accuracy"] + row["sd"]
+    return interval(row["accuracy"], row["test_images"])
+
+
+def _over_seeds(row: Mapping[Hashable, Any]) -> bool:
+    """Tell whether a row is the mean over several seeds."""
+    return bool(row.get("seeds", 1) > 1)
+
+
+def _name(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['title']}, {row['seeds']} seeds" if _over_seeds(row) else str(row["title"])
 
 
 def _inwards(values: pd.Series[float], axis_range: list[float]) -> list[str]:
@@ -121,7 +138,8 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
             z=frame.to_numpy(),
             x=list(frame.columns),
             y=list(frame.index),
-            text=[["" if math.isnan(v) else f"{v:.0%}" for v in row] for row in frame.to_numpy()],
+            # Without the sign, so that ten columns fit on a phone.
+            text=[[_whole_percent(share) for share in row] for row in frame.to_numpy()],
             texttemplate="%{text}",
             textfont={"color": TEXT.on(dark)},
             colorscale=[[0, low], [1, high]],
@@ -135,9 +153,13 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
     )
     styled(figure, dark, height=90 + 44 * len(frame))
     # Digits are names here, not numbers.
-    figure.update_xaxes(side="top", showgrid=False, type="category")
+    figure.update_xaxes(title="% right", side="top", showgrid=False, type="category")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
+
+
+def _whole_percent(share: float) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.0f}"
 
 
 def sentence(frame: pd.DataFrame) -> str:
@@ -146,7 +168,12 @@ def sentence(frame: pd.DataFrame) -> str:
         return "No network to compare yet"
     best = frame.iloc[int(frame["accuracy"].argmax())]
     small = frame.iloc[int(frame["params"].argmin())]
-    text = f"{best['title']} gets {best['accuracy'] * 100:.1f} % of the test images right"
+    reached = f"{best['accuracy'] * 100:.1f}"
+    if _over_seeds(best.to_dict()):
+        reached += f" ± {best['sd'] * 100:.1f}"
+    text = f"{best['title']} gets {reached} % of the test images right"
+    if _over_seeds(best.to_dict()):
+        text += f" ({best['seeds']} seeds, mean ± sd)"
     ratio = best["params"] / small["params"]
     if ratio < 1.05:
         return text

@@ -7,9 +7,10 @@ import streamlit as st
 
 from cnnviz import registry
 from cnnviz.charts import compare as charts
+from cnnviz.compare import group_seeds
 from cnnviz.errors import CnnvizError
 from cnnviz.training.checkpoints import Checkpoint
-from cnnviz.ui import caches, links, theme, url
+from cnnviz.ui import caches, links, theme, train_result, url
 from cnnviz.ui.panels import chart
 
 COST_LABELS = {
@@ -19,6 +20,7 @@ COST_LABELS = {
     "weight_bytes": "Weights",
 }
 DATASET_LABELS = {"cifar10": "CIFAR-10", "digits": "Digits"}
+_CLOSER, _CLICKED = "compare_model", "compare_clicked"
 _COLUMNS = {
     "title": st.column_config.TextColumn("network"),
     "accuracy": st.column_config.ProgressColumn(
@@ -45,6 +47,14 @@ _COLUMNS = {
         help="one image at a time, median, on this machine",
     ),
     "weight_bytes": st.column_config.NumberColumn("weights", format="bytes"),
+    "seeds": st.column_config.NumberColumn(
+        "seeds", help="runs that differ by their seed alone; the accuracy is their mean"
+    ),
+    "sd": st.column_config.NumberColumn(
+        "sd over seeds",
+        format="percent",
+        help="sample standard deviation of the accuracy over the seeds",
+    ),
     "activation_bytes": st.column_config.NumberColumn("activations", format="bytes"),
     "epochs": st.column_config.NumberColumn("epochs"),
     "training_seconds": st.column_config.NumberColumn("training (s)", format="%.0f"),
@@ -71,10 +81,33 @@ def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pick(frame: pd.DataFrame) -> tuple[str, str]:
-    """The data set and the cost to compare by."""
+def together(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> pd.DataFrame:
+    """One row a recipe: the means over its seeds, with their number and standard deviation.
+
+    `frame` is that of `frame_of`; what is not measured is the newest run's.
+    """
+    by_name = frame.set_index("model", drop=False)
+    rows = []
+    for names in group_seeds({name: models[name] for name in frame["model"]}):
+        group = by_name.loc[names]
+        row = group.iloc[-1].to_dict()
+        for measured in ("accuracy", "latency_ms", "training_seconds"):
+            row[measured] = group[measured].mean()
+        tables = [table for table in group["per_class"] if table]
+        row["per_class"] = pd.DataFrame(tables).mean().to_dict() if tables else {}
+        row |= {"seeds": len(names), "sd": group["accuracy"].std()}
+        row["runs"] = ", ".join(names)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
+    """The data set and the cost to compare by, and whether the runs of a recipe are one row.
+
+    That is asked where some are `repeated`.
+    """
     datasets = sorted(frame["dataset"].unique())
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         url.keep_choice("dataset", datasets, datasets[0])
         dataset = st.segmented_control(
             "Trained on",
@@ -91,7 +124,15 @@ def pick(frame: pd.DataFrame) -> tuple[str, str]:
             key="cost",
             format_func=lambda name: COST_LABELS[name],
         )
-    return dataset or datasets[0], cost or "params"
+        single = False
+        if repeated:
+            single = url.follow("runs", "compare_runs", {"": False, "each": True})
+            st.toggle(
+                "Every run by itself",
+                key="compare_runs",
+                help="Runs that differ by their seed alone are one point: their mean",
+            )
+    return dataset or datasets[0], cost or "params", not single
 
 
 def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
@@ -99,22 +140,54 @@ def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     sentence = charts.sentence(frame)
     figure = charts.accuracy_against(frame, cost, theme.is_dark())
     listed = "; ".join(
-        f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters" for row in frame.itertuples()
+        f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters"
+        + (f", mean of {row.seeds} seeds" if getattr(row, "seeds", 1) > 1 else "")
+        for row in frame.itertuples()
     )
     event = chart(
         figure, sentence, key="scatter", alt=f"Accuracy against cost: {listed}.", select=True
     )
+    bars = "the 95 % interval that the number of test images leaves"
+    if "seeds" in frame and (frame["seeds"] > 1).any():
+        bars = f"one standard deviation over the seeds; for a single run {bars}"
     st.caption(
-        "Bars: the 95 % interval that the number of test images leaves. Accuracy was measured "
-        "once on all test images; latency is of one image on this machine."
+        f"Bars: {bars}. Accuracy was measured once on all test images; latency is of one image "
+        "on this machine. A click on a point opens its network below."
     )
     points = event["selection"]["points"] if event else []
-    if points:
-        model = points[0]["customdata"][0]
-        row = frame[frame["model"] == model].iloc[0]
-        with st.container(horizontal=True):
-            links.link("explore", f"Look inside {row['title']} →", variant=row["variant"])
-            links.link("predict", "Ask it about a photo →", model=model)
+    clicked = points[0]["customdata"][0] if points else None
+    if clicked != st.session_state.get(_CLICKED):
+        st.session_state[_CLICKED] = clicked
+        if clicked:
+            st.session_state[_CLOSER] = clicked
+
+
+def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
+    """How one trained network errs, once it was picked here or in the picture."""
+    titles = dict(zip(frame["model"], frame["title"], strict=True))
+    st.header("One of them", anchor=False)
+    name = url.follow("model", _CLOSER, {"": None} | {name: name for name in titles})
+    st.selectbox(
+        "How it errs, and whether its confidence can be trusted",
+        list(titles),
+        index=None,
+        key=_CLOSER,
+        format_func=lambda name: f"{titles[name]} · {name}",
+        placeholder="Choose a trained network",
+        width=480,
+    )
+    if name is None:
+        return
+    card = models[name].card
+    with st.container(horizontal=True, gap="medium"):
+        links.link("explore", "Look inside →", variant=card.variant)
+        links.link("filters", "Its filters →", model=name)
+        links.link("deconvnet", "What its units see →", model=name)
+        links.link("predict", "Ask it about a photo →", model=name)
+    if not (card.confusion or card.calibration or card.per_class):
+        st.info("Its card holds the accuracy alone: train it again to see how it errs.")
+        return
+    train_result.evaluated(card)
 
 
 def by_class(frame: pd.DataFrame) -> None:
@@ -135,11 +208,16 @@ def by_class(frame: pd.DataFrame) -> None:
 def table(frame: pd.DataFrame) -> None:
     """Everything behind the pictures."""
     st.subheader("The numbers", anchor=False)
-    shown = frame[list(_COLUMNS)]
+    seeds = "seeds" in frame and (frame["seeds"] > 1).any()
+    hidden = {"seed"} if seeds else {"seeds", "sd"}
+    shown = frame[[name for name in _COLUMNS if name not in hidden]]
+    if seeds:
+        shown = shown.assign(model=frame["runs"])
     st.dataframe(
         shown,
         hide_index=True,
         column_config=_COLUMNS,
+        placeholder="–",
         alt="Accuracy and every cost of each trained network.",
     )
     st.download_button(

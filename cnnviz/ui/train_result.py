@@ -31,8 +31,13 @@ def show(run: Run) -> None:
     card = train_caches.card_of(run)
     if card is None or not (card.confusion or card.calibration or card.per_class):
         return
-    dark = theme.is_dark()
     st.header("On the test images", anchor=False)
+    evaluated(card)
+
+
+def evaluated(card: Card) -> None:
+    """Write how a model errs and whether its confidence can be trusted, as its card has it."""
+    dark = theme.is_dark()
     left, right = st.columns(2, gap="large")
     if card.confusion:
         with left:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from cnnviz.anatomy import measure_latency, trace
+from cnnviz.anatomy.memory import batch_bytes
 from cnnviz.errors import CnnvizError
 
 
@@ -20,6 +21,30 @@ def test_bytes_by_hand():
     assert found.activation_bytes == 4 * 266
     assert found.training_bytes == 4 * (192 + 256)
     assert found.weight_bytes == 4 * sum(p.numel() for p in model.parameters())
+
+
+class ChannelsLast(nn.Module):
+    """Normalises the channels of a permuted map, as a ConvNeXt's block does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.LayerNorm(8)
+        self.linear = nn.Linear(8, 16)
+
+    def forward(self, images):
+        return self.linear(self.norm(self.conv(images).permute(0, 2, 3, 1)))
+
+
+def test_training_bytes_of_a_layer_norm_equal_those_of_a_real_pass():
+    model = ChannelsLast()
+    assert trace(model, (3, 10, 10)).training_bytes == batch_bytes(model, torch.zeros(1, 3, 10, 10))
+
+
+def test_a_layer_norm_that_does_not_fit_is_explained():
+    model = nn.Sequential(nn.Flatten(), nn.LayerNorm(7))
+    with pytest.raises(CnnvizError, match=r"does not fit|normalized_shape"):
+        trace(model, (3, 2, 2))
 
 
 @pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}])

@@ -95,7 +95,7 @@ def test_every_cost_can_be_shown(finished, cost):
 
 def test_two_runs_of_one_network_are_told_apart(finished, no_checkpoints):
     add(finished, no_checkpoints, "again", accuracy=0.01)
-    app = opened()
+    app = opened(runs="each")
     assert app.dataframe[0].value["model"].tolist() == [finished.id, "again"]
     assert spec(app, 1)["data"][0]["y"] == [finished.id, "again"]
     assert "smaller" not in app.subheader[0].value
@@ -105,7 +105,7 @@ def test_a_card_without_classes_measured_leaves_the_heatmap_out(finished, no_che
     import shutil
 
     add(finished, no_checkpoints, "plain", per_class={})
-    app = opened()
+    app = opened(runs="each")
     assert len(app.dataframe[0].value) == 2
     assert spec(app, 1)["data"][0]["y"] == [finished.id]
     shutil.rmtree(finished.path)
@@ -122,3 +122,59 @@ def test_damaged_and_unknown_networks_are_named(finished, no_checkpoints):
     assert "damaged.safetensors is damaged" in warnings
     assert "from_the_future" in warnings
     assert app.dataframe[0].value["model"].tolist() == [finished.id]
+
+
+def test_seeds_of_one_recipe_are_one_point_with_their_deviation(finished, no_checkpoints):
+    import shutil
+
+    for seed, accuracy in enumerate((0.90, 0.92, 0.97), start=1):
+        add(finished, no_checkpoints, f"seed{seed}", seed=seed, accuracy=accuracy)
+    shutil.rmtree(finished.path)
+    app = opened()
+    row = app.dataframe[0].value.iloc[0]
+    assert row["accuracy"] == pytest.approx(0.93)
+    assert row["sd"] == pytest.approx(0.0360555)  # sqrt((9 + 1 + 16) / 2) per cent
+    assert row["seeds"] == 3
+    assert row["model"] == "seed1, seed2, seed3"
+    (trace,) = spec(app)["data"]
+    assert trace["text"] == ["LeNet-5 (1998), 3 seeds"]
+    assert trace["error_y"]["array"] == pytest.approx([0.0360555])
+    assert app.subheader[0].value == (
+        "LeNet-5 (1998) gets 93.0 ± 3.6 % of the test images right (3 seeds, mean ± sd)"
+    )
+    assert "one standard deviation over the seeds" in app.caption[0].value
+
+    app.toggle(key="compare_runs").set_value(True).run()
+    assert app.query_params["runs"] == "each"
+    assert app.dataframe[0].value["model"].tolist() == ["seed3", "seed2", "seed1"]
+    assert "seeds" not in app.dataframe[0].value
+
+
+def test_one_run_has_no_deviation_and_nothing_to_switch(finished):
+    app = opened()
+    assert not app.toggle
+    assert "sd" not in app.dataframe[0].value
+    assert "seeds" not in app.subheader[0].value
+
+
+def test_one_network_is_looked_at_when_chosen(finished):
+    app = opened()
+    assert len(app.get("plotly_chart")) == 2
+    app.selectbox(key="compare_model").set_value(finished.id).run()
+    assert app.query_params["model"] == finished.id
+    alts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert any("true class against the class given" in alt for alt in alts)
+    assert any("accuracy against confidence" in alt for alt in alts)
+    linked = opened(model=finished.id)
+    assert linked.selectbox(key="compare_model").value == finished.id
+    assert len(linked.get("plotly_chart")) == len(alts)
+
+
+def test_a_model_that_is_not_there_leaves_the_choice_open(finished):
+    assert opened(model="nobody").selectbox(key="compare_model").value is None
+
+
+def test_a_card_without_an_evaluation_says_so(finished, no_checkpoints):
+    add(finished, no_checkpoints, "old", confusion=(), calibration=None, per_class={}, seed=5)
+    app = opened(model="old")
+    assert "train it again" in app.info[0].value

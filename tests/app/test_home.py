@@ -23,9 +23,9 @@ def test_home_names_every_family_and_links_to_its_first_variant():
         assert f"variant={first.name}" in shown[family.title].query_string
 
 
-def test_home_offers_three_ways():
-    targets = [link.proto.page for link in opened().get("page_link")][-3:]
-    assert targets == ["explore", "train", "predict"]
+def test_home_offers_a_way_to_every_page():
+    ways = [link.proto.page for link in opened().get("page_link")][-6:]
+    assert ["home", *ways] == list(links.PAGES)
 
 
 def test_the_axis_is_to_scale_and_described():

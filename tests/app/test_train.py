@@ -302,10 +302,12 @@ def test_a_cluster_takes_the_runs(monkeypatch):
 # What it will cost
 
 
-def test_more_held_out_images_than_there_are_do_not_make_a_negative_cost():
+def test_more_held_out_images_than_there_are_are_refused_in_a_sentence():
     app = opened()
     app.number_input(key="holdout-lenet5-digits").set_value(2000).run()
-    assert "× 0 images ×" in html_of(fine(app))
+    said = " ".join(item.value for item in [*fine(app).error, *app.warning, *app.info])
+    assert "2,000" in said or "2000" in said
+    assert "1,437" in said or "1437" in said
 
 
 def test_the_time_is_measured_once_asked_for_and_then_kept(monkeypatch):

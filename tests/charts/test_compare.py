@@ -127,7 +127,7 @@ def test_the_heatmap_holds_a_row_a_model_and_a_column_a_class():
     (heatmap,) = compare.accuracy_by_class(table, dark=False).data
     assert list(heatmap.x) == ["cat", "dog"]
     assert list(heatmap.y) == ["A", "B"]
-    assert [list(row) for row in heatmap.text] == [["50%", "25%"], ["", "100%"]]
+    assert [list(row) for row in heatmap.text] == [["50", "25"], ["", "100"]]
     assert heatmap.z[0].tolist() == [0.5, 0.25]
     assert (heatmap.zmin, heatmap.zmax) == (0, 1)
 
@@ -158,3 +158,15 @@ def test_a_label_stands_on_the_side_with_more_room(frame):
     }
     # The axis runs from 10 thousand to 100 million: its middle is a million.
     assert sides == {"l5": "middle right", "r20": "middle right", "r18": "middle left"}
+
+
+def test_seeds_are_drawn_as_mean_and_deviation(frame):
+    seeds = frame.assign(seeds=[3, 1, 1], sd=[0.004, float("nan"), float("nan")])
+    resnets, _ = compare.accuracy_against(seeds, "params", dark=False).data
+    assert list(resnets.text) == ["ResNet-20, 3 seeds", "ResNet-18"]
+    low, high = compare.interval(0.94, 10_000)
+    assert list(resnets.error_y.array) == pytest.approx([0.004, high - 0.94])
+    assert list(resnets.error_y.arrayminus) == pytest.approx([0.004, 0.94 - low])
+    assert compare.sentence(seeds[:1]) == (
+        "ResNet-20 gets 91.0 ± 0.4 % of the test images right (3 seeds, mean ± sd)"
+    )
