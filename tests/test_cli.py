@@ -458,7 +458,7 @@ def test_a_damaged_run_does_not_hide_the_others(call, finished, recipe):
     assert [row["id"] for row in json.loads(out)] == [finished.id]
     assert err.count("\n") == 1
     assert broken.id in err
-    refused(call("runs", "show", broken.id), 1, "delete it")
+    refused(call("runs", "show", broken.id), 1, "delete the run")
     broken.write_status(broken.status.model_copy(update={"state": "failed"}))
     assert call("runs", "delete", broken.id)[0] == 0
     assert not broken.path.exists()

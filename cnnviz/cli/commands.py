@@ -44,6 +44,12 @@ def inspect_command(options: argparse.Namespace) -> None:
 
     knobs = checked(lambda: given_knobs(options))
     traced = checked(lambda: inspect_network(options.name, options.input, options.classes, knobs))
+    if traced.by_values:
+        print(
+            f"cnnviz: {options.name} cannot be followed by shapes alone: its path may depend on "
+            "values, and this is the one for a black image.",
+            file=sys.stderr,
+        )
     if options.markdown and not options.json:
         print(to_markdown(traced, options.name), end="")
         return

@@ -226,7 +226,7 @@ def each_run(options: argparse.Namespace, act: Callable[[Run], None]) -> int:
 
 
 def _state(run: Run) -> str:
-    return run.state if run.path.is_dir() else "deleted"
+    return run.state if run.exists else "deleted"
 
 
 def runs_stop(options: argparse.Namespace) -> int:

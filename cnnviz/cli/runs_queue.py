@@ -40,13 +40,13 @@ def _recipes(options: argparse.Namespace) -> list[Recipe]:
 def runs_queue(options: argparse.Namespace) -> None:
     """Queue a run for every combination; print them with their places."""
     from cnnviz.runs import request_runs, rows
-    from cnnviz.runs.start import check_start
+    from cnnviz.runs.start import check_start, different
     from cnnviz.runs.tensorboard import require_tensorboard
     from cnnviz.training.files import safe_name
     from cnnviz.training.loop import pick_device
 
     recipes = _recipes(options)
-    for recipe in {recipe.weights: recipe for recipe in recipes}.values():
+    for recipe in different(recipes):
         checked(lambda recipe=recipe: check_start(recipe))  # type: ignore[misc]
     checked(lambda: launching(options))
     if options.launcher == "local":

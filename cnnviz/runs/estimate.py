@@ -23,7 +23,7 @@ from cnnviz.anatomy import trace
 from cnnviz.runs.plan import IMAGES, STEP
 from cnnviz.runs.trial import IMAGE, Clock, Speed, batch_for, kept_bytes, measure, trial_trainer
 from cnnviz.settings import cpu_threads
-from cnnviz.training.devices import device_name, is_out_of_memory, pick_device
+from cnnviz.training.devices import borrowed, device_name, is_out_of_memory, pick_device
 from cnnviz.training.loop import Trainer
 from cnnviz.training.recipe import Recipe
 
@@ -48,10 +48,7 @@ def devices() -> list[Device]:
 
     Asking a CUDA device takes some hundred MB of it for as long as this process lives.
     """
-    found = []
-    for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        found.append(Device(f"cuda:{index}", torch.cuda.get_device_name(index), total, free))
+    found = [_cuda_device(i) for i in range(torch.cuda.device_count())]
     memory = psutil.virtual_memory()
     if torch.backends.mps.is_available():
         total = torch.mps.recommended_max_memory()
@@ -60,6 +57,14 @@ def devices() -> list[Device]:
     title = device_name(torch.device("cpu"))
     found.append(Device("cpu", title, memory.total, memory.available))
     return found
+
+
+def _cuda_device(index: int) -> Device:
+    try:
+        free, total = torch.cuda.mem_get_info(index)
+    except RuntimeError:  # others have taken all of it, or the device for themselves
+        free, total = 0, torch.cuda.get_device_properties(index).total_memory
+    return Device(f"cuda:{index}", torch.cuda.get_device_name(index), total, free)
 
 
 @dataclass(frozen=True)
@@ -177,14 +182,13 @@ def estimate(
     a device that is not there and a network that cannot take such inputs.
     """
     chosen = pick_device(device)
-    wanted = f"cuda:{chosen.index or 0}" if chosen.type == "cuda" else chosen.type
     threads = torch.get_num_threads()
     seeds = [chosen] if chosen.type == "cuda" else []
-    with _LOCK, torch.random.fork_rng(seeds):
+    with _LOCK, torch.random.fork_rng(seeds), borrowed(chosen):
         try:
             if chosen.type == "cpu":
                 torch.set_num_threads(cpu_threads())
-            place = next(found for found in devices() if found.name == wanted)
+            place = next(found for found in devices() if found.name == str(chosen))
             return _estimate(recipe, chosen, place, budget, clock)
         finally:
             torch.set_num_threads(threads)

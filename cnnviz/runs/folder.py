@@ -14,9 +14,17 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.metrics import Metrics, last_epoch, parse_metrics
@@ -58,19 +66,23 @@ State = Literal[
 ENDED = ("interrupted", "stopped", "failed", "done")
 
 
+#: Seconds since 1970, until the year 9999: a calendar knows no later ones.
+Moment = Annotated[float, Field(ge=0, lt=253_370_764_800)]
+
+
 class Status(BaseModel):
     """What the trainer last said of itself; times are seconds since 1970."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     state: Recorded = "starting"
-    created: float = 0.0
+    created: Moment = 0.0
     #: Its place in the queue: the time at which it was asked for, until it is moved.
-    queued: float = 0.0
-    updated: float = 0.0
+    queued: Moment = 0.0
+    updated: Moment = 0.0
     #: The machine that trains it, or on whose device it waits.
     host: str = ""
-    pid: int | None = None
+    pid: PositiveInt | None = None
     #: The start of that process: a pid alone may since have been given to another one.
     pid_started: float | None = None
     born: str = ""
@@ -80,9 +92,9 @@ class Status(BaseModel):
     job: str = ""
     device: str = ""
     precision: str = ""
-    step: int = 0
-    steps: int = 0
-    epoch: float = 0.0
+    step: NonNegativeInt = 0
+    steps: NonNegativeInt = 0
+    epoch: NonNegativeFloat = 0.0
     loss: float | None = None
     images_per_second: float | None = None
     seconds: float = 0.0
@@ -107,6 +119,7 @@ class RecipeHead(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     variant: str = Field(pattern=r"^\S+$")
+    knobs: dict[str, int | float | str | bool] = {}
     dataset: str
     epochs: int
     seed: int
@@ -124,26 +137,41 @@ class Run:
         return self.path.name
 
     @property
+    def exists(self) -> bool:
+        """Whether it is still there: of a folder deleted while it trains, an end may be left."""
+        return (self.path / RECIPE).is_file()
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe it was asked for."""
         from cnnviz.training.recipe import parse_recipe
 
         try:
-            return parse_recipe(json.loads((self.path / RECIPE).read_text()))
-        except (OSError, ValueError, CnnvizError) as error:
-            raise self._unreadable() from error
+            return parse_recipe(json.loads((self.path / RECIPE).read_bytes()))
+        except CnnvizError as error:
+            raise self._unreadable(str(error)) from error
+        except OSError as error:
+            raise self._unreadable(f"{error.strerror or error}.") from error
+        except (ValueError, RecursionError, TypeError) as error:
+            raise self._unreadable("It is not JSON.") from error
 
     @property
     def head(self) -> RecipeHead:
         """The recipe's variant, data set, epochs and seed: at once, and without torch."""
         try:
             return RecipeHead.model_validate_json((self.path / RECIPE).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise self._unreadable() from error
+        except OSError as error:
+            raise self._unreadable(f"{error.strerror or error}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            said = f"{field}: {first['msg']}" if field else first["msg"]
+            raise self._unreadable(f"{said}.") from error
 
-    def _unreadable(self) -> CnnvizError:
+    def _unreadable(self, reason: str) -> CnnvizError:
         return CnnvizError(
-            f"The run {self.id} has no readable {RECIPE}: delete it and start a new one."
+            f"The {RECIPE} of the run {self.id} cannot be used. {reason} Mend the file, or delete "
+            "the run."
         )
 
     @property
@@ -156,11 +184,25 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """What the trainer last wrote; an empty status where it wrote nothing readable."""
+        """What the trainer last wrote; an empty status where there is none.
+
+        Of one that is damaged its message says so.
+        """
         try:
-            return Status.model_validate_json((self.path / STATUS).read_text())
-        except (OSError, ValidationError):
+            return Status.model_validate_json((self.path / STATUS).read_bytes())
+        except OSError:
             return Status()
+        except ValidationError:
+            return self._damaged()
+
+    def _damaged(self) -> Status:
+        """What can still be said of a run whose status is no longer readable."""
+        message = f"Its {STATUS} is damaged: resume it from the last checkpoint."
+        try:
+            created = (self.path / RECIPE).stat().st_mtime
+        except OSError:
+            created = 0.0
+        return Status(state="interrupted", created=created, message=message)
 
     @property
     def stop_requested(self) -> bool:
@@ -272,6 +314,7 @@ class Run:
         return {
             "id": self.id,
             "variant": head.variant,
+            "knobs": head.knobs,
             "dataset": head.dataset,
             "state": state,
             "epoch": int(status.epoch),
@@ -322,7 +365,8 @@ def survey_runs(heads_only: bool = False) -> RunSurvey:
             _ = run.head if heads_only else run.recipe
             survey.runs.append(run)
         except CnnvizError as error:
-            survey.problems[run.id] = str(error)
+            if run.exists:  # somebody may be deleting it at this moment
+                survey.problems[run.id] = str(error)
     return survey
 
 
@@ -331,5 +375,5 @@ def list_runs() -> list[Run]:
     folder = runs_dir()
     if not folder.is_dir():
         return []
-    runs = [Run(path) for path in folder.iterdir() if (path / RECIPE).is_file()]
+    runs = [Run(path) for path in folder.iterdir() if Run(path).exists]
     return sorted(runs, key=lambda run: (run.status.created, run.id), reverse=True)

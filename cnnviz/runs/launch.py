@@ -170,7 +170,15 @@ def delete_run(run: Run) -> None:
         status = run.status
         if status.launcher == "ray" and status.state == "queued":
             _take_out(run, status, hold=False)
-        shutil.rmtree(run.path)
+        try:
+            shutil.rmtree(run.path)
+        except FileNotFoundError:
+            raise CnnvizError(f"The run {run.id} was deleted already.") from None
+        except OSError as error:
+            raise CnnvizError(
+                f"The run {run.id} cannot be deleted whole ({error.strerror}): its folder is "
+                f"{run.path}."
+            ) from error
 
 
 def publish(run: Run, name: str | None = None) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -10,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 _EPOCH = re.compile(r'"kind":\s*"epoch"')
+#: What every record of a kind has; its other numbers may be missing.
+_NEEDED = {
+    "step": ("step", "epoch", "loss"),
+    "epoch": ("step", "epoch", "train_loss", "train_accuracy"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,22 @@ def parse_metrics(text: str) -> Metrics:
     for line in filter(None, text.split("\n")[:-1]):  # what follows the last newline is unfinished
         try:
             record = json.loads(line)
+            whole = _is_whole(record)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            whole = False
+        if whole:
             (epochs if record["kind"] == "epoch" else steps).append(record)
-        except (ValueError, TypeError, KeyError):
-            damaged += 1
+        damaged += not whole
     return Metrics(steps, epochs, damaged)
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether `record` has what its kind needs, and numbers or nothing where it has any more."""
+    needed = _NEEDED[record["kind"]]
+    others = record.keys() - {"kind", "notice", *needed}
+    return all(math.isfinite(record[name]) for name in needed) and all(
+        isinstance(record[name], int | float | None) for name in others
+    )
 
 
 def last_epoch(path: Path, block: int = 16_384) -> dict[str, Any]:

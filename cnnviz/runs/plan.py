@@ -158,7 +158,7 @@ def _need(recipe: Recipe, assumed: Assumptions) -> _Need:
     size = params * BYTES_A_WEIGHT + recipe.epochs * BYTES_AN_EPOCH + BYTES_A_RUN
     if recipe.snapshots:
         size += 2 * params * len(snapshot_epochs(recipe.epochs))
-    steps = recipe.epochs * ((train - held) // recipe.batch_size)
+    steps = recipe.epochs * -(-(train - held) // recipe.batch_size)
     seconds = max(work / assumed.rate, steps * assumed.step) + assumed.overhead
     return _Need(trained, work, params, seconds, size)
 

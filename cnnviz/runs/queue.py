@@ -78,12 +78,11 @@ def _full_name(device: str, resumable: bool) -> str:
     from cnnviz.training.loop import pick_device
 
     try:
-        found = pick_device(device)
+        return str(pick_device(device))
     except CnnvizError:
         if not resumable:  # a run whose GPU is gone goes on on the CPU
             raise
         return device
-    return f"cuda:{found.index or 0}" if found.type == "cuda" else found.type
 
 
 def _put(run: Run, device: str, place: float) -> None:

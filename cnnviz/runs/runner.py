@@ -84,7 +84,7 @@ def watch(process: subprocess.Popen[bytes], run: Run) -> None:
     """Wait for the trainer's end; kill its group if it outlives a stop, or its folder, too long."""
     asked: float | None = None
     while process.poll() is None:
-        if run.stop_requested or not run.path.is_dir():
+        if run.stop_requested or not run.exists:
             asked = asked or time.monotonic()
         if asked and time.monotonic() - asked > STOP_GRACE:
             kill_group(process.pid, None)
@@ -99,7 +99,7 @@ def _record_end(run: Run, pid: int, status: int, overdue: bool) -> None:
     """Write how a trainer ended that could not say it itself."""
     with queue_lock():
         known = run.status
-        if known.pid != pid or known.state in ("queued", *ENDED):
+        if not run.exists or known.pid != pid or known.state in ("queued", *ENDED):
             return
         state, message = "interrupted", _killed(-status, overdue)
         if status >= 0:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cnnviz import registry
 from cnnviz.architectures import build
 from cnnviz.errors import CnnvizError
 from cnnviz.prediction import choose_models
 from cnnviz.runs.folder import LAST, RECIPE, Run
 from cnnviz.settings import cpu_threads, runs_dir
 from cnnviz.training import data
+from cnnviz.training.devices import is_out_of_memory
 from cnnviz.training.distributed import World
+from cnnviz.training.initial import refuse_input
 from cnnviz.training.loop import Trainer, pick_device
 from cnnviz.training.recipe import Recipe, parse_recipe
 
@@ -64,8 +69,23 @@ def _trainer(
         torch.set_num_threads(cpu_threads())
     trainer = Trainer(recipe, images, device, start=start, world=world)
     if last is not None:
-        trainer.load_state_dict(torch.load(io.BytesIO(last), device, weights_only=True))
+        trainer.load_state_dict(_state(last))
     return trainer
+
+
+def _state(last: bytes) -> dict[str, Any]:
+    """What `LAST` holds, on the CPU; raises `CnnvizError` where it is damaged."""
+    try:
+        # A GPU has no need of a second copy, and AdamW's counts of steps may belong on the CPU.
+        state: dict[str, Any] = torch.load(io.BytesIO(last), "cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise CnnvizError(
+            f"Its {LAST} is damaged, so that it cannot go on: clone the run, or delete that file "
+            "from its folder and resume it to begin again."
+        ) from error
+    return state
 
 
 def starting_weights(recipe: Recipe) -> dict[str, Tensor] | None:
@@ -89,13 +109,28 @@ def starting_weights(recipe: Recipe) -> dict[str, Tensor] | None:
 
 
 def check_start(recipe: Recipe) -> None:
-    """Raise `CnnvizError` if the model that `recipe` begins with is not there and will not be.
+    """Raise `CnnvizError` if a run with `recipe` would fail as soon as it starts.
 
-    A run that has not ended may be done when this one's turn comes.
+    The network cannot take images of that size, or the model that it begins with is not there and
+    will not be: a run that has not ended may be done when this one's turn comes.
     """
+    variant = registry.get(recipe.variant)
+    if recipe.input_size != tuple(variant.input_size[1:]):
+        with torch.device("meta"):  # shapes alone, in no time
+            model = variant.build(None, **recipe.knobs)
+            refuse_input(model, (variant.input_size[0], *recipe.input_size), variant.name)
     is_run = (runs_dir() / recipe.weights / RECIPE).is_file()
     if recipe.weights not in ("random", "imagenet") and not is_run:
         choose_models([recipe.weights])
+
+
+def different(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """One of all `recipes` that start alike."""
+    return list(
+        {
+            (r.variant, tuple(sorted(r.knobs.items())), r.input_size, r.weights): r for r in recipes
+        }.values()
+    )
 
 
 def _described(variant: str, knobs: dict[str, Any]) -> str:

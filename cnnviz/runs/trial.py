@@ -13,6 +13,7 @@ import torch
 from cnnviz import registry
 from cnnviz.anatomy.memory import batch_bytes
 from cnnviz.training.data import ImageSet
+from cnnviz.training.devices import memory_format
 from cnnviz.training.initial import train_mode
 from cnnviz.training.loop import Trainer
 from cnnviz.training.mixed import mixed_precision
@@ -91,7 +92,7 @@ def kept_bytes(trainer: Trainer) -> tuple[int, int]:
 def _images(trainer: Trainer, count: int) -> torch.Tensor:
     """Random images (count, C, H, W) as the network takes them."""
     images = torch.randn(count, trainer.data.channels, *trainer.size, device=trainer.device)
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=memory_format(trainer.device))
 
 
 def batch_for(trainer: Trainer, wanted: int, budget: float, clock: Clock) -> int:

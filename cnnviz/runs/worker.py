@@ -18,7 +18,7 @@ import torch
 
 from cnnviz.anatomy import trace
 from cnnviz.errors import CnnvizError
-from cnnviz.runs.folder import LAST, LOCK, METRICS, STOP, Run, Status
+from cnnviz.runs.folder import LAST, LOCK, LOG, METRICS, RESERVE, STATUS, STOP, Run, Status
 from cnnviz.runs.processes import identify
 from cnnviz.runs.queue import start_next
 from cnnviz.runs.snapshots import SnapshotKeeper
@@ -48,8 +48,7 @@ class RunObserver:
 
     def report(self, record: dict[str, Any]) -> None:
         """Append to the metrics and refresh the status, which is the heartbeat too."""
-        if not self.run.path.is_dir():
-            raise CnnvizError(f"The folder of the run {self.run.id} was deleted: training ends.")
+        self._end_if_deleted()
         # A backward pass does each product twice more: for the inputs and for the weights.
         record = {**record, "macs_per_second": round(3 * self.macs * record["images_per_second"])}
         self._metrics.write(json.dumps(record) + "\n")
@@ -59,6 +58,10 @@ class RunObserver:
         self.update(**self._progress(record))
         if self.listener is not None:
             self.listener(record)
+
+    def _end_if_deleted(self) -> None:
+        if not self.run.exists:
+            raise CnnvizError(f"The folder of the run {self.run.id} was deleted: training ends.")
 
     def _progress(self, record: dict[str, Any]) -> dict[str, Any]:
         done, left = record["step"], self.status.steps - record["step"]
@@ -80,6 +83,7 @@ class RunObserver:
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep the state to resume from; the file before it stays until this one is whole."""
+        self._end_if_deleted()  # or the folder would be made again
         if self.snapshots is not None:
             self.snapshots.keep()
         buffer = io.BytesIO()
@@ -119,7 +123,19 @@ def execute(
             return _locked(run, device, listener, world or World())
     finally:
         with contextlib.suppress(OSError, CnnvizError):  # the queue's trouble is not this run's
+            _sweep_remains(run)
             start_next()
+
+
+def _sweep_remains(run: Run) -> None:
+    """Remove what was still written into a run's folder while somebody deleted it."""
+    if run.exists or not run.path.is_dir():
+        return
+    files = list(run.path.iterdir())
+    if all(file.name in (STATUS, METRICS, LOG, LOCK, RESERVE) for file in files):
+        for file in files:
+            file.unlink(missing_ok=True)
+        run.path.rmdir()
 
 
 class Companion:
@@ -225,7 +241,7 @@ def _explained(run: Run, error: BaseException) -> str:
 def _record_failure(run: Run, observer: RunObserver, message: str) -> None:
     # The disk may be full or the folder gone; the failure itself must still reach the caller.
     with contextlib.suppress(OSError, CnnvizError):
-        if run.path.is_dir():
+        if run.exists:
             observer.update(state="failed", message=message.split("\n")[0][:500], eta=None)
 
 
@@ -308,7 +324,7 @@ def _card(run: Run, trainer: Trainer, macs: int) -> Card:
         device=device_name(trainer.device),
         precision=trainer.precision,
         seconds=round(trainer.seconds, 1),
-        images_per_second=round(trainer.step * recipe.batch_size / trainer.seconds, 1),
+        images_per_second=round(recipe.epochs * len(trainer.images) / trainer.seconds, 1),
         macs=macs,
         history=trainer.history,
     )

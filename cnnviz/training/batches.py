@@ -17,6 +17,7 @@ from cnnviz.training.augment import (
     resize,
 )
 from cnnviz.training.data import ImageSet
+from cnnviz.training.devices import memory_format
 from cnnviz.training.distributed import World
 from cnnviz.training.keyed import AUGMENT, MIX, ORDER, Draw, generator, key, to_device
 from cnnviz.training.recipe import Recipe
@@ -27,7 +28,7 @@ class Batch:
     """What one process learns from at one step.
 
     Attributes:
-        images: normalised floats (N, C, H, W) of the network's input size, channels last.
+        images: normalised floats (N, C, H, W) of the network's input size.
         labels: int64 (N,); of blended images, those of the larger share.
         count: images of the whole batch, on all processes together.
         divided: whether the processes hold different images of it; a batch too small to be
@@ -106,7 +107,7 @@ class Batches:
         images = resize(normalise(images, self.mean, self.std), recipe.resized)
         images = random_window(images, recipe.input_size, draw)
         images = cutout(images, recipe.cutout, draw)
-        return images.contiguous(memory_format=torch.channels_last)
+        return images.contiguous(memory_format=memory_format(self.device))
 
     def _mixed(self, step: int, chosen: Tensor, rows: Tensor, divided: bool) -> Batch:
         """The batch with each image blended into another (Zhang et al. 2018, equation 1).
@@ -125,7 +126,7 @@ class Batches:
         own, theirs = to_device(places, self.device).view(2, -1)
         blended = torch.lerp(images[theirs], images[own], share)
         return Batch(
-            blended.contiguous(memory_format=torch.channels_last),
+            blended.contiguous(memory_format=memory_format(self.device)),
             self._labels(chosen, rows),
             len(chosen),
             divided,

@@ -119,6 +119,11 @@ class Card(BaseModel):
         "val_accuracy, lr, seconds",
     )
 
+    @property
+    def title(self) -> str:
+        """The network in words, with the knobs that are not as its variant has them."""
+        return registry.get(self.variant).titled(self.knobs)
+
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
@@ -197,7 +202,13 @@ class Checkpoint:
         state, metadata = from_bytes(self._weights(), self.path.name)
         self._refuse_other_network(metadata)
         card = self.card
-        model = registry.get(card.variant).build(len(card.classes), **card.knobs)
+        variant = registry.get(card.variant)
+        if card.input_size[0] != variant.input_size[0]:
+            raise CnnvizError(
+                f"The card of {self.name} says channels: {card.input_size[0]}, and {card.variant} "
+                f"reads {variant.input_size[0]}: get the card that belongs to the weights."
+            )
+        model = variant.build(len(card.classes), **card.knobs)
         self._refuse_other_shapes(state, model.state_dict())
         model.load_state_dict(state, strict=True)
         return model.float().eval()

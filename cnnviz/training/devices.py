@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Iterator
 
 import psutil
@@ -13,7 +14,10 @@ from cnnviz.training.recipe import Precision
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """Return the device named `wanted`; "auto" takes CUDA, else Apple's MPS, else the CPU."""
+    """Return the device named `wanted`; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+    Of CUDA's it has its index, of the others none: a device has one name, by which it is locked.
+    """
     if wanted == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
@@ -31,7 +35,8 @@ def pick_device(wanted: str = "auto") -> torch.device:
         raise CnnvizError("This machine has no MPS device: use --device auto or cpu.")
     if device.type not in ("cpu", "cuda", "mps"):
         raise CnnvizError(f"cnnviz does not train on {wanted!r}: use auto, cpu, cuda:0 or mps.")
-    return device
+    index = device.index or 0
+    return torch.device("cuda", index) if device.type == "cuda" else torch.device(device.type)
 
 
 def device_name(device: torch.device) -> str:
@@ -46,15 +51,60 @@ def device_name(device: torch.device) -> str:
 
 
 def tune(device: torch.device) -> None:
-    """Let CUDA take its fastest algorithms, for this process.
+    """Let CUDA take its fastest algorithms, for this process, and `device` be this thread's own.
 
-    cuDNN measures which convolution is fastest for each shape, of which a run has few, and what
-    stays in fp32 is multiplied as TF32 (10 bits of mantissa). Both cost bit-identical repetition,
-    which a GPU's atomic additions do not give anyway.
+    Memory to copy from would otherwise be asked of the first device, and take some hundred MB
+    there. cuDNN measures which convolution is fastest for each shape, of which a run has few, and
+    what stays in fp32 is multiplied as TF32 (10 bits of mantissa). Both cost bit-identical
+    repetition, which a GPU's atomic additions do not give anyway.
     """
     if device.type == "cuda":
+        torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
+
+
+@contextlib.contextmanager
+def borrowed(device: torch.device) -> Iterator[None]:
+    """Train on `device` for a while: its memory, and what `tune` sets, are then as before."""
+    if device.type == "cpu":
+        yield
+        return
+    benchmark, precision = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
+    own = torch.cuda.current_device() if device.type == "cuda" else 0
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = benchmark
+        torch.set_float32_matmul_precision(precision)
+        gc.collect()  # a trainer and its average of the weights hold each other
+        if device.type == "cuda":
+            torch.cuda.set_device(own)
+            torch.cuda.empty_cache()
+        else:
+            torch.mps.empty_cache()
+
+
+def seed(device: torch.device, number: int) -> None:
+    """Seed the generators that a step on `device` draws from: the CPU's and its own.
+
+    `torch.manual_seed` sees to every device there may be, which takes longer (0.2 ms) where a
+    build for CUDA finds none.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """How images and weights lie in memory: channels last where that is fast and right.
+
+    On MPS, the backward pass of batch norm then fails or gives wrong gradients
+    (https://github.com/pytorch/pytorch/issues/175189, in versions that this project runs with).
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 @contextlib.contextmanager
@@ -66,7 +116,8 @@ def exact_fp32(device: torch.device) -> Iterator[None]:
     kept = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.backends.cudnn.flags(benchmark=False, allow_tf32=False):
+        # Without `enabled` it would switch cuDNN off.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
             yield
     finally:
         torch.set_float32_matmul_precision(kept)
@@ -85,8 +136,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that a device, or the machine, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # MPS and the CPU's allocator raise a plain RuntimeError.
-    said = ("out of memory", "can't allocate memory", "not enough memory")
+    # MPS, the CPU's allocator, cuDNN and cuBLAS raise a plain RuntimeError.
+    said = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in said)
 
 
@@ -100,7 +151,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> str:
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if _gpu_has_bf16(device) else "fp16"
     if device.type == "cpu" and _cpu_has_bf16():
         return "bf16"
     return "fp32"
@@ -109,6 +160,11 @@ def choose_precision(wanted: Precision, device: torch.device) -> str:
 def autocast_type(precision: str) -> torch.dtype:
     """The number format of autocast for a chosen precision."""
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+
+
+def _gpu_has_bf16(device: torch.device) -> bool:
+    # torch.cuda.is_bf16_supported knows of the current device alone.
+    return bool(torch.version.hip) or torch.cuda.get_device_properties(device).major >= 8
 
 
 def _cpu_has_bf16() -> bool:

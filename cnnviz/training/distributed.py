@@ -71,6 +71,8 @@ class World:
 
     def own_device(self, device: torch.device) -> torch.device:
         """Return the device of this process: of several CUDA devices, each takes its own."""
+        if self.size > 1 and device.type == "mps":
+            raise CnnvizError("Several processes cannot share one MPS device: use --device cpu.")
         if self.size == 1 or device.type != "cuda":
             return device
         if self.local_rank >= torch.cuda.device_count():

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cnnviz.errors import CnnvizError
 from cnnviz.training.augment import fit, normalise
 from cnnviz.training.calibration import Calibration, Tally
-from cnnviz.training.devices import exact_fp32
+from cnnviz.training.devices import exact_fp32, memory_format
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,11 @@ def evaluate(
 
     Images are brought to `size`; with `resized`, to that side first, and the middle is cut out.
     fp32 whatever it was trained in, so that the figure can be recomputed on any machine. The
-    model's training mode is put back afterwards.
+    training mode of each module is put back afterwards.
     """
     device = next(model.parameters()).device
-    training = model.training
+    layout = memory_format(device)
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     total_loss = torch.zeros((), dtype=torch.float64)
     confusion: Tensor | None = None
@@ -69,7 +70,7 @@ def evaluate(
         for batch, target in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             inputs = fit(normalise(batch.to(device), mean, std), size, resized)
             with exact_fp32(device):
-                logits = model(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
+                logits = model(inputs.contiguous(memory_format=layout)).float().cpu()
             classes = logits.shape[1]
             if confusion is None:
                 confusion = torch.zeros(classes, classes, dtype=torch.long)
@@ -78,7 +79,8 @@ def evaluate(
             total_loss += F.cross_entropy(logits, target.cpu(), reduction="sum").double()
             tally.add(logits, target.cpu())
     finally:
-        model.train(training)
+        for module, was_training in modes:
+            module.training = was_training
     if confusion is None:
         raise CnnvizError("There are no images to evaluate on.")
     return Evaluation(float(total_loss) / len(images), confusion, tally.calibration())

@@ -24,8 +24,10 @@ from cnnviz.training.data import ImageSet, held_out
 from cnnviz.training.devices import (
     choose_precision,
     device_name,
+    memory_format,
     memory_used,
     pick_device,
+    seed,
     tune,
 )
 from cnnviz.training.distributed import World
@@ -34,10 +36,11 @@ from cnnviz.training.initial import adopt, freeze_all_but_last, refuse_input, tr
 from cnnviz.training.keyed import NETWORK, keyed_seed
 from cnnviz.training.mixed import mixed_precision
 from cnnviz.training.optim import (
-    averaged_model,
+    WeightAverage,
     batch_loss,
     gradient_norm,
     learning_rate,
+    load_optimizer,
     make_optimizer,
 )
 from cnnviz.training.progress import Watch
@@ -106,15 +109,18 @@ class Trainer:
         self.size = recipe.input_size
         self.resized = recipe.resized[0] if recipe.resized != self.size else 0
         tune(device)
-        self.model = self._first_model(start).to(device).to(memory_format=torch.channels_last)
+        self.model = self._first_model(start).to(  # type: ignore[call-overload] # not both at once
+            device, memory_format=memory_format(device)
+        )
         self.precision = choose_precision(recipe.precision, device)
         network = self.world.share(self.model, device)
+        train_mode(self.model)
         self._compiled = CompiledNetwork(network) if recipe.compile else None
         self._network: Call = network
         self.optimizer = make_optimizer(recipe, self.model)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.averaged = (
-            averaged_model(self.model, recipe.ema, lambda: self.step) if recipe.ema else None
+            WeightAverage(self.model, recipe.ema, lambda: self.step) if recipe.ema else None
         )
         train, held = held_out(self.data.train_labels, recipe.holdout)
         self.batches = Batches(recipe, self.data, train, device, self.world)
@@ -126,6 +132,9 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self._sums = torch.zeros(3, device=device)  # loss, right answers, images this epoch
         self._loss = torch.zeros(())
+        # Where the loss is looked at now and then only: the steps since with a finite one.
+        self._sound = torch.zeros((), dtype=torch.long, device=device)
+        self._looked = 0
         self._norm: Tensor | None = None
         self._told = False
 
@@ -177,7 +186,7 @@ class Trainer:
         """Go on from `state`. Raises `CnnvizError` if it belongs to another recipe."""
         _refuse_other_recipe(state["recipe"], self.recipe)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         if state.get("scaler"):  # empty where the precision is not fp16
@@ -185,6 +194,7 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
         self.history = list(state["history"])
         self._sums = state["sums"].clone().to(self.device)
+        self._looked = self.step
         self._lacks_start = False
 
     def fit(self, observer: Observer) -> bool:
@@ -222,7 +232,8 @@ class Trainer:
         rate = learning_rate(self.recipe, self.step, self.steps, self.per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        train_mode(self.model)
+        if not self.model.training:  # it takes a while to look at each module
+            train_mode(self.model)
         if self._compiled is None:
             loss, right = self._learn(batch, self._network)
         else:
@@ -241,7 +252,7 @@ class Trainer:
         # Dropout draws from the device's own generator, so that is keyed by the step as well, and
         # by the process, lest the parts of a batch have the same units dropped.
         place = (self.world.rank,) if self.world.rank else ()
-        torch.manual_seed(keyed_seed(self.recipe.seed, NETWORK, self.step, *place))
+        seed(self.device, keyed_seed(self.recipe.seed, NETWORK, self.step, *place))
         self.optimizer.zero_grad(set_to_none=True)
         compiled = self._compiled is not None and self._compiled.is_compiled
         with mixed_precision(self.device, self.precision, compiled):
@@ -265,6 +276,8 @@ class Trainer:
         self._loss = both[0]
         images = torch.full_like(self._loss, batch.count)
         self._sums = self._sums + torch.stack([self._loss * batch.count, both[1], images])
+        if self.device.type != "cpu":
+            self._sound += self._sums[0].abs() < math.inf
 
     def _update(self) -> None:
         """Move the weights along the gradients."""
@@ -276,12 +289,22 @@ class Trainer:
         self._scaler.update()
 
     def _check_finite(self) -> None:
-        if not torch.isfinite(self._loss):
-            raise Diverged(
-                f"The loss became {self._loss.item()} at step {self.step:,} (epoch "
-                f"{self.step // self.per_epoch + 1}): lower the learning rate (it is "
-                f"{self.recipe.lr:g}) or set a gradient clip; the last checkpoint is kept."
-            )
+        """Raise `Diverged` if a loss was not finite; where this waits, of any step since the last.
+
+        fp16 may have spared the weights such a step, and yet batch norm has learnt from it.
+        """
+        on_cpu = self.device.type == "cpu"
+        seen = self._loss if on_cpu else self._sums[0]
+        if torch.isfinite(seen):
+            self._looked = self.step
+            self._sound.zero_()
+            return
+        step = self.step if on_cpu else self._looked + int(self._sound)
+        raise Diverged(
+            f"The loss became {seen.item()} at step {step:,} (epoch "
+            f"{step // self.per_epoch + 1}): lower the learning rate (it is "
+            f"{self.recipe.lr:g}) or set a gradient clip; the last checkpoint is kept."
+        )
 
     def _progress(self, images_per_second: float) -> dict[str, Any]:
         record = {

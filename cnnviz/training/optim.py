@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -48,18 +49,47 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def averaged_model(model: nn.Module, decay: float, step: Callable[[], int]) -> AveragedModel:
-    """Return the exponential average of `model` (Tarvainen & Valpola 2017); `step` counts."""
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go on from `state`, which may be of another kind of device: its kernels are not taken over.
 
-    def average(averaged: Any, current: Any, _: Any) -> None:  # noqa: ANN401 - torch's types
+    Loaded as it is, it would have a GPU go on without its fused kernels, which fp16 relies on.
+    """
+    saved, own = state["param_groups"], [group["fused"] for group in optimizer.param_groups]
+    groups = [{**group, "fused": fused} for group, fused in zip(saved, own, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+
+
+class WeightAverage(AveragedModel):
+    """The exponential average of a network and its buffers (Tarvainen & Valpola 2017).
+
+    torch's own update sends its count of updates to the device, which waits for that each time.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, step: Callable[[], int]) -> None:
+        super().__init__(model, use_buffers=True)
+        self._decay, self._step = decay, step
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards `model`; the first time, it becomes what `model` is."""
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
+        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
         # Young averages forget faster, or the random start would weigh on short runs.
-        young = min(decay, (1 + step()) / (10 + step()))
-        if averaged[0].is_floating_point():
+        young = min(self._decay, (1 + self._step()) / (10 + self._step()))
+        if self.n_averaged == 0:
+            counts, numbers = pairs, []
+        if numbers:
+            averaged, current = map(list, zip(*numbers, strict=True))
             torch._foreach_lerp_(averaged, current, 1 - young)
-        else:
+        if counts:
+            averaged, current = map(list, zip(*counts, strict=True))
             torch._foreach_copy_(averaged, current)
+        self.n_averaged += 1
 
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    return chain(model.parameters(), model.buffers())
 
 
 def batch_loss(

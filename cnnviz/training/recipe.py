@@ -83,6 +83,11 @@ class Recipe(BaseModel):
         return self
 
     @property
+    def title(self) -> str:
+        """The network in words, with the knobs that are not as its variant has them."""
+        return registry.get(self.variant).titled(self.knobs)
+
+    @property
     def resized(self) -> tuple[int, int]:
         """Height and width to which images are brought before anything is cut out of them."""
         own = registry.get(self.variant).input_for(**self.knobs)

@@ -63,9 +63,20 @@ def show(form: Form) -> None:
     if len(recipes) > 1:
         st.caption(_count_sentence(form, recipes))
     facts(_facts(costs, device))
+    _say_batches(known)
     if device is not None:
         _measure(known, device)
         _say_estimates(known, device)
+
+
+def _say_batches(costs: Sequence[Cost]) -> None:
+    """Name the networks of which a batch would be more than there is."""
+    for cost in costs:
+        if (batch := cost.recipe.batch_size) > cost.images:
+            st.warning(
+                f"{cost.recipe.title}: a batch of {batch:,} is more than the {cost.images:,} "
+                "images it trains on, so each epoch is a single step on all of them."
+            )
 
 
 def _device(form: Form) -> Device | None:
@@ -102,7 +113,7 @@ def _cost(recipe: Recipe) -> Cost:
         states = {"adamw": 2, "sgd": int(recipe.momentum > 0)}[recipe.optimizer]
         weights = 4 * trace.params * (2 + states + bool(recipe.ema))
         pixels = (3 * 32 * 32 + 8) * (2 * train + test)
-        memory = weights + trace.training_bytes * recipe.batch_size + pixels
+        memory = weights + trace.training_bytes * min(recipe.batch_size, images) + pixels
     return Cost(recipe, trace.params, trace.macs, images, work, memory)
 
 
@@ -211,7 +222,7 @@ def _memory(costs: Sequence[Cost], device: Device | None) -> Fact:
     largest = max(costs, key=lambda cost: cost.memory or 0)
     exact = "" if largest.estimate else "at most, "
     several = "the largest, " if len(costs) > 1 else ""
-    batch = f"with {largest.recipe.batch_size} images in a batch"
+    batch = f"with {min(largest.recipe.batch_size, largest.images):,} images in a batch"
     return Fact("Memory", si(max(known), "B"), f"{several}{exact}{free}, {batch}")
 
 

@@ -93,9 +93,10 @@ def keep_names(key: str, options: Sequence[str], first: list[str], most: int) ->
 
     The URL wins where it is not what `say_names` wrote last.
     """
+    url.chosen_by(key)
     state, written = st.session_state, f"{key}-in-url"
     asked = url.read(key)
-    given = [name for name in (asked or "").split(",") if name in options]
+    given = [name for name in dict.fromkeys((asked or "").split(",")) if name in options]
     if given and asked != state.get(written):
         state[key] = given[:most]
     elif key not in state:  # the first visit, or back from another page
@@ -139,6 +140,26 @@ def settle(names: tuple[str, ...], dataset: str, named: str) -> None:
     if before[1:] != now[1:] or not set(before[0]) & set(names):
         forget()
     st.session_state[_MADE_FOR] = now
+
+
+def take_knobs(form: Form) -> list[str]:
+    """Change the knobs that a link names, as Explore's does; the URL then forgets them.
+
+    Returns a sentence for each whose value is impossible. Call it after `settle`.
+    """
+    state, problems = st.session_state, []
+    for knob in shared_knobs(form.names):
+        asked = url.read(knob.name)
+        if asked is None:
+            continue
+        url.write(knob.name, "")
+        name = f"{KNOB}{knob.name}"
+        state.pop(control_key(name, form.scope), None)
+        try:
+            state[_CHANGES] = state.get(_CHANGES, {}) | {name: knob.check(asked)}
+        except CnnvizError as error:
+            problems.append(f"{error} Training {registry.get(form.names[0]).title} without it.")
+    return problems
 
 
 def forget() -> None:

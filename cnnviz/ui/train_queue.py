@@ -14,8 +14,8 @@ from cnnviz import registry, runs
 from cnnviz.runs import Run, Summary
 from cnnviz.settings import runs_dir
 from cnnviz.ui import train_actions, train_caches, train_compare, url
+from cnnviz.ui.data_words import data_name
 from cnnviz.ui.train_words import (
-    DATASET_NAMES,
     STATES,
     day_and_time,
     duration,
@@ -31,6 +31,8 @@ LOOK = 3.0
 _VIEWS = {"runs": "Every run", "recipes": "Seeds together"}
 #: Rows in sight at once.
 _ROWS = 7
+#: Columns that are left out while no run has anything in them.
+_IF_ANY = ("position", "held", "accuracy", "note")
 _TABLE, _ALL, _SELECTED = "all-runs", "every request", "run-selected"
 
 
@@ -43,7 +45,7 @@ def broken(problems: dict[str, str]) -> None:
                 "Delete it",
                 key=f"delete-{run_id}",
                 on_click=train_actions.act,
-                args=(runs.delete_run, runs.find_run(run_id)),
+                args=(runs.delete_run, Run(runs_dir() / run_id)),
             )
 
 
@@ -151,15 +153,17 @@ def _table(ids: Sequence[str]) -> None:
     state = st.session_state
     if state.pop(_SELECTED, False):
         url.rerun()
-    here = [run for run in (Run(runs_dir() / run_id) for run_id in ids) if run.path.is_dir()]
+    here = [run for run in (Run(runs_dir() / run_id) for run_id in ids) if run.exists]
     rows = [_row(row) for row in sorted(runs.rows(here), key=_order)]
     shown = [row["id"] for row in rows]
     # Rows change places as runs start and end: a new order, or another watched run, is a new table
     # to Streamlit, so that the number of a row never means another run than the one in sight.
     key = f"{_TABLE}-{zlib.crc32(','.join([state.get('run', ''), *shown]).encode())}"
     rows_chosen = [shown.index(state["run"])] if state.get("run") in shown else []
+    table = pd.DataFrame(rows)
+    empty = [name for name in _IF_ANY if table[name].isin(["", None]).all()]
     st.dataframe(
-        pd.DataFrame(rows),
+        table.drop(columns=empty),
         hide_index=True,
         height=min(len(rows), _ROWS) * 35 + 38,
         placeholder="",
@@ -192,8 +196,8 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "state": f"{words.sign} {words.word}",
         "position": row["position"],
-        "network": registry.get(row["variant"]).title,
-        "dataset": DATASET_NAMES.get(row["dataset"], row["dataset"]),
+        "network": registry.get(row["variant"]).titled(row["knobs"]),
+        "dataset": data_name(row["dataset"]),
         "seed": row["seed"],
         "epoch": f"{row['epoch']:,} / {row['epochs']:,}",
         "held": row["val_accuracy"],
@@ -212,7 +216,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "position": columns.NumberColumn(
             "Place", width=55, help="In the queue of its device; 1 is the next to start"
         ),
-        "network": columns.TextColumn("Network", width=190),
+        "network": columns.TextColumn("Network", width=250),
         "dataset": columns.TextColumn("Data", width=80),
         "seed": columns.NumberColumn("Seed", width=50, format="%d"),
         "epoch": columns.TextColumn("Epoch", width=100),
@@ -223,7 +227,7 @@ def _columns() -> dict[str, ColumnConfig]:
             "Test", width=75, format="percent", help="Accuracy on all test images, once"
         ),
         "time": columns.TextColumn("Trained for", width=95),
-        "device": columns.TextColumn("Device", width=70),
+        "device": columns.TextColumn("Device", width=65),
         "note": columns.TextColumn("Note", width=180),
         "id": columns.TextColumn("Run", width=260, help="Its name on the command line"),
     }
@@ -263,7 +267,7 @@ def _summary_row(summary: Summary) -> dict[str, Any]:
     reached = "–" if mean is None else f"{mean:.2f} %" if sd is None else f"{mean:.2f} ± {sd:.2f} %"
     return {
         "network": registry.get(summary.variant).title,
-        "dataset": DATASET_NAMES.get(summary.dataset, summary.dataset),
+        "dataset": data_name(summary.dataset),
         "reached": reached,
         "done": summary.n,
         "span": "–" if low is None or sd is None else f"{low:.2f} – {high:.2f} %",

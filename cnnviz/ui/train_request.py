@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from cnnviz.registry import Knob
 from cnnviz.runs.cluster import check_cluster
 from cnnviz.runs.estimate import Device
 from cnnviz.runs.requests import MOST_SEEDS
+from cnnviz.runs.start import check_start, different
 from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import RECIPE_TITLES, Setting, settings
 from cnnviz.ui import train_caches, train_compare, train_cost, train_form, url
@@ -35,6 +37,10 @@ _GROUPS = {
 #: Devices of a cluster's jobs.
 _ON_CLUSTER = {"auto": "one GPU of the cluster", "cpu": "CPU cores of the cluster"}
 _ERROR, _STARTED = "start-error", "train-started"
+#: What was started last, and when.
+_ASKED = "start-asked"
+#: Who presses again within so many seconds of the answer has not seen it.
+DOUBLE_CLICK = 1.0
 
 
 def new_runs() -> None:
@@ -97,6 +103,8 @@ def _named_form(names: tuple[str, ...], dataset: str) -> tuple[Form, dict[str, A
     state["named"] = state["named"]  # kept while its picker is not drawn
     train_form.settle(names, dataset, state["named"])
     form = Form(names, dataset, state["named"])
+    for problem in train_form.take_knobs(form):
+        st.warning(problem)
     return form, train_form.read_changes(form)
 
 
@@ -335,6 +343,10 @@ def _start() -> None:
     try:
         form = train_form.form_now()
         recipes = form.recipes()
+        if _again(form):
+            return
+        for recipe in different(recipes):
+            check_start(recipe)
         if form.launcher == "ray":
             check_cluster(form.address)  # before any folder is made
         made = runs.request_runs(
@@ -350,10 +362,17 @@ def _start() -> None:
     except CnnvizError as error:
         state[_ERROR] = str(error)
         return
+    state[_ASKED] = (form, time.monotonic())
     state["run"] = made[0].id
     state["with"] = [run.id for run in made[1 : train_compare.MOST]]
     if len(made) > 1:
         state[_STARTED] = f"{len(made)} runs are in the queue."
+
+
+def _again(form: Form) -> bool:
+    """Whether this click is the second of a double click: the same seed repeats the same run."""
+    asked, moment = st.session_state.get(_ASKED, (None, 0.0))
+    return bool(asked == form and time.monotonic() - moment < DOUBLE_CLICK)
 
 
 def _devices(form: Form) -> list[str]:

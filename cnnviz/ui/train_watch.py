@@ -23,10 +23,10 @@ from cnnviz.ui import (
     train_result,
     url,
 )
+from cnnviz.ui.data_words import data_name
 from cnnviz.ui.format import percent, si
 from cnnviz.ui.panels import Fact, chart, facts
 from cnnviz.ui.train_words import (
-    DATASET_NAMES,
     STATES,
     day_and_time,
     duration,
@@ -90,8 +90,8 @@ def _head(run: Run) -> None:
     colour = theme.family_variable(variant.architecture)
     st.html(
         f'<h3 class="badge" style="--family:{colour};font-size:1.3rem;color:inherit;'
-        f'white-space:normal;padding:0;margin:.6rem 0 0">{escape(variant.title)} on '
-        f"{DATASET_NAMES[recipe.dataset]}</h3>"
+        f'white-space:normal;padding:0;margin:.6rem 0 0">{escape(recipe.title)} on '
+        f"{data_name(recipe.dataset)}</h3>"
         f'<p class="muted" style="margin:.2rem 0 0">{escape(_changes_text(run))}</p>'
     )
     if about.note:
@@ -117,7 +117,7 @@ def _changes_text(run: Run) -> str:
 def _live(shown: Sequence[Run], states: tuple[str, ...]) -> None:
     """Write what moves; where a state changed, the whole page is drawn again."""
     run = shown[0]
-    now = tuple(other.state if other.path.is_dir() else "deleted" for other in shown)
+    now = tuple(other.state if other.exists else "deleted" for other in shown)
     if now != states:
         url.rerun()
     metrics = train_caches.metrics_of(run)
@@ -132,7 +132,8 @@ def _live(shown: Sequence[Run], states: tuple[str, ...]) -> None:
     elif begun:
         _curves(run, metrics)
     if metrics.damaged:
-        st.caption(f"{metrics.damaged} damaged lines of the metrics were skipped.")
+        lines = "line was" if metrics.damaged == 1 else "lines were"
+        st.caption(f"{metrics.damaged:,} damaged {lines} skipped in the metrics.")
     if states[0] == "done":
         train_result.show(run)
     _details(run, metrics)

@@ -10,9 +10,9 @@ from cnnviz import registry
 from cnnviz.registry import Knob
 from cnnviz.runs import Run, State
 from cnnviz.training.recipe import Recipe
+from cnnviz.ui.data_words import data_name
 
 DATASET_TITLES = {"digits": "Digits (1,797, built in)", "cifar10": "CIFAR-10 (60,000 photos)"}
-DATASET_NAMES = {"digits": "Digits", "cifar10": "CIFAR-10"}
 
 
 class StateWords(NamedTuple):
@@ -96,9 +96,8 @@ def day_and_time(seconds: float) -> str:
 def run_label(run: Run) -> str:
     """What stays true of a run: Streamlit finds the chosen one by its label again."""
     recipe, status = run.recipe, run.status
-    title = registry.get(recipe.variant).title
-    data = DATASET_NAMES[recipe.dataset]
-    return f"{title} · {data} · {day_and_time(status.created)} · {run.id[-4:]}"
+    data = data_name(recipe.dataset)
+    return f"{recipe.title} · {data} · {day_and_time(status.created)} · {run.id[-4:]}"
 
 
 def differences(runs: Sequence[Run]) -> dict[str, str]:
@@ -110,7 +109,7 @@ def differences(runs: Sequence[Run]) -> dict[str, str]:
         parts = [registry.get(recipe.variant).title]
         for name in varied:
             if name == "dataset":
-                parts.append(DATASET_NAMES[recipe.dataset])
+                parts.append(data_name(recipe.dataset))
             elif name == "knobs":
                 parts += [f"{key.replace('_', ' ')} {value_text(v)}" for key, v in _turned(recipe)]
             elif name != "variant" and not _follows_network(recipes, name):

@@ -1,6 +1,7 @@
 """The Train page: asking for new runs, and what they will cost."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +46,23 @@ def test_without_runs_it_says_how_to_get_one():
     assert app.selectbox(key="dataset").value == "digits"
     assert labels(app) == ["Start training", "Measure the time"]
     assert app.query_params["variant"] == "lenet5"
+
+
+def test_a_link_may_name_the_knobs_of_the_network():
+    app = opened(variant="vgg11_cifar", width="0.5")
+    assert "width" not in app.query_params
+    knob = next(item for item in app.number_input if item.label == "Width")
+    assert knob.value == 0.5
+    app.run()
+    assert next(item for item in app.number_input if item.label == "Width").value == 0.5
+    wrong = opened(variant="vgg11_cifar", width="7")
+    assert "width must lie between 0.125 and 2, not 7" in wrong.warning[0].value
+    assert next(item for item in wrong.number_input if item.label == "Width").value == 1.0
+
+
+def test_a_network_that_a_link_names_twice_is_chosen_once():
+    app = opened(variant="lenet5,lenet_modern,lenet5")
+    assert app.multiselect(key="variant").value == ["lenet5", "lenet_modern"]
 
 
 def test_a_deep_link_chooses_network_and_data():
@@ -222,6 +240,42 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(asked, control, valu
     assert runs.list_runs() == []
     assert app.number_input(key="lr-lenet5-digits").value == 0.5
     assert kind(key=control).value == value
+
+
+def test_images_too_small_for_a_network_are_refused_before_a_run_is_made(asked):
+    app = opened(variant="vgg16_cifar")
+    app.number_input(key="crop-vgg16_cifar-digits").set_value(16).run()
+    start(app)
+    said = "vgg16_cifar cannot take inputs of 16 × 16 pixels: choose another resize or crop."
+    assert said in errors(app)
+    assert not runs.list_runs()
+    assert app.number_input(key="crop-vgg16_cifar-digits").value == 16
+
+
+def test_a_batch_of_more_than_all_images_is_said():
+    app = opened()
+    app.number_input(key="batch_size-lenet5-digits").set_value(5_000).run()
+    said = "LeNet-5 (1998): a batch of 5,000 is more than the 1,197 images it trains on, so each "
+    assert said + "epoch is a single step on all of them." in [item.value for item in app.warning]
+    assert "with 1,197 images in a batch" in html_of(app)
+    app.number_input(key="batch_size-lenet5-digits").set_value(1_197).run()
+    assert not fine(app).warning
+
+
+def test_a_double_click_starts_once(asked, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(train_request, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    app = opened()
+    start(app)
+    now[0] += 0.9 * train_request.DOUBLE_CLICK
+    start(app)
+    assert len(asked) == 1
+    app.number_input(key="epochs-lenet5-digits").set_value(3)
+    start(app)  # another recipe is meant, however quick
+    assert len(asked) == 2
+    now[0] += 1.1 * train_request.DOUBLE_CLICK
+    start(app)
+    assert len(asked) == 3
 
 
 def test_last_layer_only_needs_trained_weights(asked):

@@ -9,7 +9,10 @@ from cnnviz.ui.train_caches import MetricsReader, speed_key
 
 
 def line(step):
-    return json.dumps({"kind": "epoch" if step % 3 == 0 else "step", "step": step}) + "\n"
+    record = {"kind": "step", "step": step, "epoch": step / 3, "loss": 1.0}
+    if step % 3 == 0:
+        record |= {"kind": "epoch", "train_loss": 1.0, "train_accuracy": 0.5}
+    return json.dumps(record) + "\n"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import runs
-from cnnviz.runs import About, folder
+from cnnviz.runs import About, RunSurvey, folder
 from tests.app.train_page import fine, html_of, labels, new_run, opened, queued, training
 
 
@@ -35,6 +35,15 @@ def test_the_table_has_what_trains_first_then_the_queue_in_its_order():
     assert shown["note"].tolist()[1] == "a note"
     assert shown["time"].tolist()[3] == "1 min 30 s"
     assert shown["epoch"].tolist()[0] == "100 / 400"
+
+
+def test_columns_in_which_no_run_has_anything_are_left_out():
+    first, second = (new_run("stopped", seed) for seed in (0, 1))
+    optional = {"position", "held", "accuracy", "note"}
+    assert optional.isdisjoint(table(opened()).columns)
+    runs.note_run(first, "a note")
+    second.write_status(second.status.model_copy(update={"state": "done", "accuracy": 0.5}))
+    assert optional & set(table(opened()).columns) == {"accuracy", "note"}
 
 
 def test_a_queued_run_moves_up_and_down():
@@ -86,6 +95,14 @@ def test_what_does_not_exist_in_the_url_changes_nothing():
         new_run("stopped", seed)
     app = opened(list="nosuch", request="nosuch")
     assert len(table(app)) == 2
+
+
+def test_a_damaged_run_that_another_deletes_just_now_is_no_error(monkeypatch):
+    gone = RunSurvey([new_run("done")], {"lenet5-gone": "It cannot be used."})
+    monkeypatch.setattr("cnnviz.runs.survey_runs", lambda heads_only=False: gone)
+    app = opened()
+    app.button(key="delete-lenet5-gone").click().run()
+    assert "was deleted already" in fine(app).error[0].value
 
 
 @pytest.mark.parametrize("recipe", ["{", '{"variant": "of another version"}'])

@@ -265,6 +265,20 @@ def test_a_summary_has_mean_and_deviation(call, ask):
     assert len(out.splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "vgg16_cifar", "--crop", 16),
+        ("runs", "queue", "resnet20_cifar", "vgg16_cifar", "--vary", "crop=32,16"),
+    ],
+)
+def test_images_too_small_for_a_network_are_a_wrong_argument(call, command):
+    status, _, err = call(*command, *DIGITS)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "vgg16_cifar cannot take inputs of 16 × 16 pixels" in err
+    assert not runs.list_runs()
+
+
 def test_a_plan_starts_nothing(call, ask):
     found = ask("runs", "plan", "lenet5", "--seeds", 4, "--dataset", "digits", "--price", 2)
     assert found["runs"] == 4
@@ -275,8 +289,9 @@ def test_a_plan_starts_nothing(call, ask):
 
 def test_a_list_of_500_runs_is_there_at_once_and_needs_no_torch(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path))
-    step = json.dumps({"kind": "step", "step": 1, "loss": 1.0}) + "\n"
-    epoch = json.dumps({"kind": "epoch", "epoch": 3, "step": 9, "val_accuracy": 0.5}) + "\n"
+    step = json.dumps({"kind": "step", "step": 1, "epoch": 0.1, "loss": 1.0}) + "\n"
+    whole = {"kind": "epoch", "epoch": 3, "step": 9, "train_loss": 1.0, "train_accuracy": 0.5}
+    epoch = json.dumps(whole | {"val_accuracy": 0.5}) + "\n"
     recipe = default_recipe("lenet5", "digits", epochs=1).model_dump_json()
     for number in range(500):
         path = tmp_path / f"lenet5-{number:03}"

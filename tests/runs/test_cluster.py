@@ -9,10 +9,12 @@ import time
 
 import psutil
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cnnviz import runs
 from cnnviz.errors import CnnvizError
 from cnnviz.runs import cluster
+from cnnviz.settings import ROOT
 from cnnviz.training.recipe import default_recipe
 
 NOWHERE = "http://127.0.0.1:1"
@@ -139,6 +141,23 @@ def test_a_run_waits_trains_and_ends_on_the_cluster(address):
     assert waiting.can_resume
     runs.stop_run(held)
     assert held.state == "stopped"
+
+
+def test_the_train_page_asks_the_cluster_and_shows_what_came_of_it(address):
+    app = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60).run()
+    app.selectbox(key="launcher").set_value("ray").run()
+    app.text_input(key="address").set_value(address).run()
+    app.selectbox(key="device").set_value("cpu").run()
+    app.number_input(key="epochs-lenet5-digits").set_value(2).run()
+    next(button for button in app.button if button.label == "Start training").click().run()
+    assert not app.exception
+    assert not app.error
+    (run,) = runs.list_runs()
+    assert (run.status.launcher, run.status.address, run.recipe.epochs) == ("ray", address, 2)
+    wait_for(lambda: run.state == "done")
+    shown = " ".join(element.proto.body for element in app.run().get("html"))
+    assert not app.exception
+    assert f"{100 * run.status.accuracy:.2f} %" in shown
 
 
 def test_a_job_that_was_taken_back_trains_nothing(address):

@@ -173,6 +173,12 @@ def test_an_assumption_that_cannot_be_is_refused(assumed):
         Assumptions(**assumed)
 
 
+def test_a_batch_of_more_than_all_images_is_a_step_all_the_same():
+    recipe = default_recipe("lenet5", "digits", batch_size=5_000, epochs=7)
+    found = plan_sweep([recipe], Assumptions(rate=1e15, step=0.01, overhead=0))
+    assert found.gpu_hours == pytest.approx(7 * 0.01 / 3600)
+
+
 def test_the_page_about_a_sweep_has_commands_that_exist():
     from cnnviz.cli.arguments import make_parser
 

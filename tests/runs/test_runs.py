@@ -21,6 +21,8 @@ from cnnviz.training import files
 from cnnviz.training.checkpoints import list_checkpoints, read_checkpoint, save_checkpoint
 from cnnviz.training.recipe import default_recipe
 
+EPOCH = {"kind": "epoch", "epoch": 1, "step": 3, "train_loss": 2.0, "train_accuracy": 0.25}
+
 
 def new_run(epochs=2, **changes):
     settings = {"batch_size": 128, "epochs": epochs, **changes}
@@ -130,7 +132,7 @@ def test_only_a_run_that_trains_has_a_time_left():
 
 def test_a_torn_last_line_is_ignored_and_a_damaged_one_counted():
     run = new_run()
-    good = json.dumps({"kind": "epoch", "epoch": 1, "step": 3})
+    good = json.dumps(EPOCH)
     (run.path / folder.METRICS).write_text(f'{good}\n{{"ki\n[1]\n{good}\n{{"kind": "ep')
     metrics = run.metrics()
     assert len(metrics.epochs) == 2
@@ -266,6 +268,53 @@ def test_a_deleted_folder_ends_the_training():
     with pytest.raises(CnnvizError, match="deleted"):
         worker.execute(run, "cpu", lambda _: shutil.rmtree(run.path, ignore_errors=True))
     assert not run.path.exists()
+
+
+def test_a_folder_deleted_at_the_end_of_an_epoch_is_not_made_again():
+    """There the state is saved just after the report, without another one in between."""
+    import shutil
+
+    def delete(record):
+        if record["kind"] == "epoch":
+            shutil.rmtree(run.path)
+
+    run = new_run(epochs=2, snapshots=False)
+    with pytest.raises(CnnvizError, match="was deleted: training ends"):
+        worker.execute(run, "cpu", delete)
+    assert not run.path.exists()
+
+
+def test_what_is_written_while_a_folder_is_deleted_goes_too():
+    import shutil
+
+    def delete(_):
+        shutil.rmtree(run.path)
+        run.path.mkdir()
+        (run.path / folder.STATUS).write_text("{}")
+
+    run = new_run(epochs=30)
+    with pytest.raises(CnnvizError, match="deleted"):
+        worker.execute(run, "cpu", delete)
+    assert not run.path.exists()
+
+
+def test_without_a_recipe_nothing_learnt_is_removed():
+    def lose(_):
+        if (run.path / folder.LAST).is_file():
+            (run.path / folder.RECIPE).unlink(missing_ok=True)
+
+    run = new_run(epochs=30)
+    with pytest.raises(CnnvizError, match="deleted"):
+        worker.execute(run, "cpu", lose)
+    assert (run.path / folder.METRICS).stat().st_size
+    assert (run.path / folder.LAST).is_file()
+
+
+def test_the_speed_on_the_card_counts_the_images_that_there_were():
+    run = new_run(epochs=1, batch_size=5_000)
+    assert worker.execute(run, "cpu") == "done"
+    card = read_checkpoint(run.path / f"{run.id}.json").card
+    assert card.images_per_second * card.seconds == pytest.approx(1437 - 240, rel=0.2)
 
 
 def test_missing_data_is_said_in_the_status(monkeypatch):

@@ -278,6 +278,12 @@ def test_a_wrong_card_is_refused_naming_the_field(saved, changes, field):
     refused(lambda: read_checkpoint(saved.path), "net.json", field)
 
 
+def test_a_card_of_images_that_the_network_does_not_read_is_refused(saved):
+    rewrite_card(saved, input_size=[1, 32, 32], mean=[0.5], std=[0.5])
+    grey = read_checkpoint(saved.path)
+    refused(grey.load_model, "channels: 1", "reads 3")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 200_000])
 def test_a_card_that_is_no_object_is_refused(saved, content):
     saved.card_path.write_bytes(content)
