@@ -87,13 +87,20 @@ def build_torchvision(name: str, num_classes: int | None = None) -> nn.Module:
     if ".quantization." in builder.__module__:
         arguments["quantize"] = False
     # A detector's path depends on the boxes that it finds.
-    device = "cpu" if ".detection." in builder.__module__ else "meta"
-    try:
-        with torch.device(device), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about weights that nobody asked for
-            model: nn.Module = builder(**arguments)
-    except Exception as error:
-        raise CnnvizError(f"torchvision cannot build {name} here: {_first_line(error)}.") from error
+    needs_values = ".detection." in builder.__module__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about weights that nobody asked for
+        if not needs_values:
+            with contextlib.suppress(Exception), torch.device("meta"):
+                model: nn.Module = builder(**arguments)
+                return model
+        try:  # a RegNet computes its widths with tensors
+            with torch.device("cpu"):
+                model = builder(**arguments)
+        except Exception as error:
+            raise CnnvizError(
+                f"torchvision cannot build {name} here: {_first_line(error)}."
+            ) from error
     return model
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,14 @@ class Knob:
                     f"{self.name} must lie between {self.low:g} and {self.high:g}, not {value}."
                 )
         return converted
+
+
+def _setting(name: str, value: KnobValue) -> str:
+    """Write a knob and its value: "width 0.5", "with LRN", "without overlap"."""
+    word = {"lrn": "LRN", "aux": "auxiliary classifiers"}.get(name, name)
+    if isinstance(value, bool):
+        return f"{'with' if value else 'without'} {word}"
+    return f"{word} {value:g}" if isinstance(value, float) else f"{word} {value}"
 
 
 def _convert(value: object, kind: type) -> KnobValue:
@@ -128,6 +136,15 @@ class Variant:
     def family(self) -> Architecture:
         """The architecture that this variant belongs to."""
         return get_architecture(self.architecture)
+
+    def titled(self, knobs: Mapping[str, KnobValue]) -> str:
+        """Return the title with those of `knobs` that are not as the variant has them.
+
+        "VGG-16" with a width of 0.5 is "VGG-16, width 0.5"; with lrn switched on, "…, with LRN".
+        """
+        own = {knob.name: knob.default for knob in self.knobs}
+        turned = {name: value for name, value in knobs.items() if value != own.get(name)}
+        return ", ".join([self.title, *(_setting(*item) for item in turned.items())])
 
     def check_knobs(self, knobs: dict[str, Any]) -> dict[str, KnobValue]:
         """Return every knob with its checked value, the default where `knobs` has none."""

@@ -12,7 +12,7 @@ selection, problems = pick()
 for problem in problems:
     st.warning(problem)
 
-explore_panels.portrait(selection.variant)
+explore_panels.portrait(selection)
 try:
     trace = caches.traced(*selection.arguments)
 except CnnvizError as error:

@@ -43,6 +43,21 @@ def leaves():
 def fails():
     raise ValueError("no luck\\nsecond line")
 
+class Hasty(nn.Module):
+    def __init__(self):
+        self.size = 3
+
+class Pair(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+class Moody(Tiny):
+    def forward(self, x):
+        return self.conv(x) if x.sum() > 0 else super().forward(x)
+
+def video():
+    return nn.Conv3d(3, 4, 3)
+
 def no_network():
     return {"a": 1}
 """
@@ -100,6 +115,9 @@ def test_the_input_is_224_pixels_wide_by_default():
         ("ownnets.tiny:leaves", "failed (SystemExit: 3)"),
         ("ownnets.tiny:fails", "failed (ValueError: no luck)"),
         ("ownnets.tiny:no_network", "must return a torch.nn.Module, not a dict"),
+        ("ownnets.tiny:Hasty", "Hasty is not ready: call super().__init__() first"),
+        ("ownnets.tiny:Pair", "'y'; wrap it in a module whose forward takes one batch of images."),
+        ("ownnets.tiny:video", "reads videos or volumes, not images"),
         ("ownnets.broken:f", "Importing ownnets.broken failed (SyntaxError"),
         ("ownnets.needy:f", "No module named 'no_such_library'"),
         ("ownnets.rude:f", "failed (SystemExit: bye)"),
@@ -118,6 +136,23 @@ def test_every_failure_is_one_sentence(place, words, capsys):
     assert message.startswith("cnnviz: ")
     assert words in message
     assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_path_that_depends_on_values_is_said_to(capsys):
+    arguments = ["inspect", "ownnets.tiny:Moody", "--input", "3x8x8", "--json"]
+    assert cnnviz.cli.main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["by_values"] is True
+    assert "this is the one for a black image" in err
+    assert cnnviz.cli.main([*arguments[:1], "ownnets.tiny:Tiny", *arguments[2:]]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["by_values"] is False
+    assert "black image" not in err
+
+
+def test_a_torchvision_model_that_computes_with_its_widths():
+    assert inspect_network("regnet_y_400mf").params == 4_344_144  # torchvision's table
 
 
 @pytest.mark.usefixtures("here")
@@ -159,7 +194,7 @@ def test_nothing_is_downloaded(monkeypatch):
     [
         (("mobilenet_v2", None, 0), "num_classes must be"),
         (("mobilenet_v2", None, None, {"width": 1}), "has no knobs"),
-        (("r3d_18",), "does not fit r3d_18"),
+        (("r3d_18",), "r3d_18 reads videos or volumes, not images"),
         (("raft_small",), "cannot run"),
         (("inception_v3", (3, 32, 32)), "too small for inception_v3: its 27th convolution"),
         (("efficientnet_b99",), "There is no variant called 'efficientnet_b99'"),

@@ -32,6 +32,14 @@ class TestRegistering:
         assert registry.list_variants() == registry.list_variants("net") == [one]
         assert one.family is FAMILY
 
+    def test_a_title_names_the_knobs_that_were_turned(self):
+        knobs = (Knob("width", 1.0, "w", low=0.1, high=2), Knob("lrn", False, "l"))
+        one = variant(knobs=(*knobs, Knob("overlap", True, "o"), Knob("shortcut", "B", "s")))
+        assert one.titled({}) == "One"
+        assert one.titled({"width": 1.0, "lrn": False}) == "One"
+        turned = {"width": 0.5, "lrn": True, "overlap": False, "shortcut": "A"}
+        assert one.titled(turned) == "One, width 0.5, with LRN, without overlap, shortcut A"
+
     def test_refuses_a_second_variant_of_the_same_name(self):
         registry.register([variant()])
         with pytest.raises(ValueError, match="'net_one' is registered twice"):

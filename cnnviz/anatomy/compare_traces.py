@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from itertools import groupby
 
 from cnnviz.anatomy.result import Layer, Trace
@@ -36,7 +35,9 @@ class Step:
         """The facts in one line, such as "conv2d 11 × 11, stride 4, 96 filters"."""
         head = " ".join(self.facts[key] for key in ("operator", "kernel") if key in self.facts)
         rest = [
-            f"{value} {key}" if key in ("filters", "units", "groups") else f"{key} {value}"
+            f"{value} {key.removesuffix('s') if value == '1' else key}"
+            if key in ("filters", "units", "groups")
+            else f"{key} {value}"
             for key, value in self.facts.items()
             if key not in ("operator", "kernel")
         ]
@@ -82,27 +83,54 @@ _ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", "filters", "units")
 def compare_traces(left: Trace, right: Trace) -> list[Pair]:
     """Pair the layers of two networks in the order of execution.
 
-    Layers stand for one another where kind and scale (how often the map was halved) agree in one
-    longest common order (difflib); between those, where the kind alone agrees. Operators that
-    only rearrange numbers are left out, those of one leaf module's call are one layer.
+    Layers stand for one another where their kinds agree, in the common order of most worth: of
+    more pairs, above all of pairs whose maps were halved as often, then of equal layers. Operators
+    that only rearrange numbers are left out, those of one leaf module's call are one layer.
     """
-    return list(_align(steps(left), steps(right), by_scale=True))
+    return list(_align(steps(left), steps(right)))
 
 
-def _align(left: Sequence[Step], right: Sequence[Step], *, by_scale: bool) -> Iterator[Pair]:
-    def keys(part: Sequence[Step]) -> list[tuple[str, int]]:
-        return [(step.kind, step.scale if by_scale else 0) for step in part]
+_PAIR, _SAME_SCALE, _EQUAL = 2, 3, 1  # what a pair is worth
 
-    # Without autojunk: it would ignore the convolutions of a deep network as too common.
-    matcher = SequenceMatcher(None, keys(left), keys(right), autojunk=False)
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag == "equal":
-            yield from map(Pair, left[i:j], right[k:m])
-        elif tag == "replace" and by_scale:
-            yield from _align(left[i:j], right[k:m], by_scale=False)
+
+def _align(left: Sequence[Step], right: Sequence[Step]) -> Iterator[Pair]:
+    """Align two sequences (Needleman and Wunsch 1970); what is gone comes before what is new."""
+    equal = {facts: number for number, facts in enumerate(map(_facts_of, left))}
+    theirs = [(step.kind, step.scale, equal.get(_facts_of(step), -1)) for step in right]
+    # worth[i][j] is that of the best alignment of left[i:] and right[j:].
+    worth = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    gains: list[list[int]] = []
+    for i in range(len(left) - 1, -1, -1):
+        kind, scale, same = left[i].kind, left[i].scale, equal[_facts_of(left[i])]
+        gain = [
+            (_PAIR + _SAME_SCALE * (its_scale == scale) + _EQUAL * (its == same))
+            * (its_kind == kind)
+            for its_kind, its_scale, its in theirs
+        ]
+        gains.append(gain)
+        row, below = worth[i], worth[i + 1]
+        for j in range(len(right) - 1, -1, -1):
+            best = below[j] if below[j] > row[j + 1] else row[j + 1]
+            paired = gain[j] + below[j + 1]
+            row[j] = paired if gain[j] and paired > best else best
+    gains.reverse()
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if gains[i][j] and worth[i][j] == gains[i][j] + worth[i + 1][j + 1]:
+            yield Pair(left[i], right[j])
+            i, j = i + 1, j + 1
+        elif worth[i][j] == worth[i + 1][j]:
+            yield Pair(left[i], None)
+            i += 1
         else:
-            yield from (Pair(step, None) for step in left[i:j])
-            yield from (Pair(None, step) for step in right[k:m])
+            yield Pair(None, right[j])
+            j += 1
+    yield from (Pair(step, None) for step in left[i:])
+    yield from (Pair(None, step) for step in right[j:])
+
+
+def _facts_of(step: Step) -> tuple[tuple[str, str], ...]:
+    return tuple(step.facts.items())
 
 
 def steps(trace: Trace) -> list[Step]:

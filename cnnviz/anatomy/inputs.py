@@ -109,6 +109,10 @@ def explain_misfit(
     size = "x".join(map(str, input_size))
     layer = f"{place.path} ({place.op})"
     message = "" if error is None else next(iter(str(error).splitlines()), type(error).__name__)
+    if place.op == "conv3d" and arguments and arguments[0].dim() < 5:
+        return CnnvizError(
+            f"{model} reads videos or volumes, not images: its layer {layer} expects another axis."
+        )
     wanted = _channels(place.op, arguments)
     if wanted is not None:
         expected, received, what = wanted

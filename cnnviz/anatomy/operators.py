@@ -214,6 +214,8 @@ class Operation:
                 result[name] = tuple(value)
             elif isinstance(value, (int, float, str)):
                 result[name] = value
+        if kind == "pool" and "kernel_size" in result and not result.get("stride"):
+            result["stride"] = self.spatial("stride")  # unsaid: windows that do not overlap
         if "kernel_size" in result:  # one number stands for all dimensions
             for name in ("kernel_size", "stride", "padding", "dilation"):
                 if isinstance(result.get(name), int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,12 @@ class Layer:
         """Floating-point operations of the contractions, two for each MAC."""
         return None if self.macs is None else 2 * self.macs
 
+    @property
+    def has_positions(self) -> bool:
+        """Whether the output has more than one position, of a map or of a row of tokens."""
+        shape = self.output_shape
+        return math.prod(shape[2:] if self.kind == "conv" else shape[1:-1]) > 1
+
     def to_dict(self) -> dict[str, Any]:
         """Give the row as plain data for JSON: shapes and tuples as lists."""
         return {
@@ -112,6 +119,8 @@ class Trace:
         weight_bytes: memory of those parameters.
         training_bytes: memory that autograd keeps for the backward pass of one image, without
             parameters and buffers; None where the network cannot run in training mode.
+        by_values: whether shapes were not enough to follow the network, as where its path depends
+            on values: this is its path for a black image.
 
     """
 
@@ -121,6 +130,7 @@ class Trace:
     params: int
     weight_bytes: int
     training_bytes: int | None
+    by_values: bool = False
 
     @property
     def macs(self) -> int:
@@ -146,11 +156,14 @@ class Trace:
     def receptive_field(self) -> tuple[int, int | float] | None:
         """(size, jump) in input pixels on the last spatial map; None if there is no such map.
 
+        None, too, where nothing is known of it, as after attention or squeeze-and-excitation.
         Where branches meet, the size is that of the hull of their fields, an upper bound.
         """
         for layer in reversed(self.layers):
             if layer.receptive_field is not None and layer.jump is not None:
                 return layer.receptive_field, layer.jump
+            if layer.has_positions and layer.kind in ("conv", "linear", "matmul"):
+                return None
         return None
 
     @property
@@ -213,6 +226,7 @@ class Trace:
             "activation_bytes": self.activation_bytes,
             "training_bytes": self.training_bytes,
             "receptive_field": None if reach is None else {"size": reach[0], "jump": reach[1]},
+            "by_values": self.by_values,
             "layers": [layer.to_dict() for layer in self.layers],
         }
 

@@ -28,6 +28,9 @@ _META = torch.device("meta")
 # What a pass without values raises where the network looks at values or mixes devices.
 _NEEDS_VALUES = re.compile(r"\bmeta\b|no data|data-dependent|device", re.IGNORECASE)
 
+# What Python says of a `forward` that takes more than the images.
+_TAKES_MORE = re.compile(r"\bforward\(\) missing \d+ required")
+
 
 def trace(model: nn.Module, input_size: Sequence[int], name: str | None = None) -> Trace:
     """Run one image through a structural copy of `model` and record every operator.
@@ -48,8 +51,12 @@ def trace(model: nn.Module, input_size: Sequence[int], name: str | None = None) 
     """
     if not isinstance(model, nn.Module):
         raise CnnvizError(f"trace needs a torch.nn.Module, not a {type(model).__name__}.")
+    if "_modules" not in vars(model):
+        kind = type(model).__name__
+        raise CnnvizError(f"{kind} is not ready: call super().__init__() first in its __init__.")
     size = check_input_size(input_size)
     name = name or type(model).__name__
+    by_values = False
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     with torch.inference_mode(False):
         twin = meta_clone(model)
@@ -59,7 +66,7 @@ def trace(model: nn.Module, input_size: Sequence[int], name: str | None = None) 
             device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
             if device == _META:
                 raise error.explanation from error
-            twin = real_clone(model)
+            twin, by_values = real_clone(model), True
             with torch.random.fork_rng():  # dropout in training mode draws random numbers
                 layers, training = _run(twin, size, device, name)
     if not layers:
@@ -75,6 +82,7 @@ def trace(model: nn.Module, input_size: Sequence[int], name: str | None = None) 
         params=sum(parameter.numel() for parameter in parameters),
         weight_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
         training_bytes=training,
+        by_values=by_values,
     )
 
 
@@ -192,7 +200,10 @@ class _Tracer(OperatorRecorder):
             return self._misfit(self._failure[0], self._failure[1], error)
         size = "x".join(map(str, self._image.shape[1:]))
         message = next(iter(str(error).splitlines()), type(error).__name__)
-        return CnnvizError(f"{self._name} cannot run on an input of {size}: {message[:200]}")
+        reason = f"{self._name} cannot run on an input of {size}: {message[:200]}"
+        if _TAKES_MORE.search(message):
+            reason += "; wrap it in a module whose forward takes one batch of images."
+        return CnnvizError(reason)
 
     def _misfit(self, call: Call, read: list[torch.Tensor], error: Exception | None) -> CnnvizError:
         calls = self.calls if self.calls[-1:] == [call] else [*self.calls, call]

@@ -176,7 +176,7 @@ def _variant(number: int, title: str, why: str, builder: Callable[..., nn.Module
     return Variant(
         name=f"convnext_road_{number:02d}",
         architecture="convnext",
-        title=f"Road to ConvNeXt {number:02d}: {title}",
+        title=f"ConvNeXt road {number:02d} ({title})",
         edition="paper",
         input_size=(3, 224, 224),
         num_classes=1000,

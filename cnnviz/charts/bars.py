@@ -20,6 +20,7 @@ KINDS = {
     "other": ("Everything else", MUTED),
 }
 _MOST_TICKS = 5
+_EDGE = 0.2  # of a chart's width: nearer to its sides words do not stand in the middle
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,22 @@ class Item:
     label: str = ""
 
 
-def bars(items: Sequence[Item], names: dict[int, str], axis: str, alt: str) -> str:
+@dataclass(frozen=True)
+class Mark:
+    """Bars that belong together, from `start` to before `stop`, and what to say of them."""
+
+    start: int
+    stop: int
+    words: str
+
+
+def bars(
+    items: Sequence[Item],
+    names: dict[int, str],
+    axis: str,
+    alt: str,
+    marks: Sequence[Mark] = (),
+) -> str:
     """Write one bar an item, in their order, as HTML.
 
     Args:
@@ -40,6 +56,7 @@ def bars(items: Sequence[Item], names: dict[int, str], axis: str, alt: str) -> s
         names: words under some of the bars, by their index.
         axis: what is drawn, written where the words under the pointer appear.
         alt: for who cannot see it.
+        marks: bars with a bracket over them.
 
     """
     top, step = _scale(max((item.share for item in items), default=0.0))
@@ -56,12 +73,24 @@ def bars(items: Sequence[Item], names: dict[int, str], axis: str, alt: str) -> s
         f'<span style="left:{100 * (index + 0.5) / len(items):.2f}%">{escape(name)}</span>'
         for index, name in names.items()
     )
+    brackets = "".join(_bracket(mark, len(items)) for mark in marks)
     return (
         f'<div class="shares" role="img" aria-label="{escape(alt)}">'
         f'<p class="words">{escape(axis)}</p>{_legend(items)}'
-        f'<div class="plot"><div class="grid">{lines}</div>'
+        f'<div class="plot"><div class="grid">{lines}</div><div class="marks">{brackets}</div>'
         f'<div class="columns">{columns}</div></div>'
         f'<div class="names">{below}</div></div>'
+    )
+
+
+def _bracket(mark: Mark, count: int) -> str:
+    """Write a mark over its bars; its words begin or end with it near the sides of the chart."""
+    left, right = mark.start / count, mark.stop / count
+    middle = (left + right) / 2
+    side = "near" if middle < _EDGE else "far" if middle > 1 - _EDGE else ""
+    return (
+        f'<span style="left:{100 * left:.2f}%;width:{100 * (right - left):.2f}%">'
+        f'<b class="{side}">{escape(mark.words)}</b></span>'
     )
 
 
@@ -105,7 +134,7 @@ def areas(groups: Sequence[Group], axis: str, alt: str) -> str:
         )
         parts.append(
             f'<div class="stage" style="{box.style()}" title="{escape(words)}">'
-            f"<b>{escape(title)}</b><div>{cells}</div></div>"
+            f"<b>{escape(title)} {100 * sums[index]:.1f} %</b><div>{cells}</div></div>"
         )
     every = [item for _, _, items in kept for item in items]
     return (
@@ -192,13 +221,21 @@ STYLE = f"""<style>
   white-space: nowrap; text-overflow: ellipsis; color: {_pair(TEXT)}; pointer-events: none;
   background: {_pair(BACKGROUND)}; }}
 .shares .words {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
-.shares .plot {{ display: grid; height: 210px; margin: .9rem 0 0 3.1rem; }}
+.shares .plot {{ display: grid; height: 210px; margin: 1.9rem 0 0 3.1rem; }}
 .shares .plot > * {{ grid-area: 1 / 1; }}
 .shares .grid {{ position: relative; }}
 .shares .grid u {{ position: absolute; left: 0; right: 0; border-top: 1px solid {_pair(LINE)};
   text-decoration: none; }}
 .shares .grid u b {{ position: absolute; right: calc(100% + .5rem); top: -.75em; font-weight: 400;
   white-space: nowrap; }}
+.shares .marks {{ position: relative; }}
+.shares .marks span {{ position: absolute; top: -.5rem; bottom: 0; box-sizing: border-box;
+  border: solid transparent; border-width: 2px 1.5px 0; border-top-color: {_pair(MUTED)};
+  background: color-mix(in srgb, {_pair(MUTED)} 12%, transparent) padding-box; }}
+.shares .marks b {{ position: absolute; left: 50%; bottom: 100%; transform: translateX(-50%);
+  padding-bottom: .15rem; font-weight: 400; white-space: nowrap; color: {_pair(TEXT)}; }}
+.shares .marks .near {{ left: 0; transform: none; }}
+.shares .marks .far {{ left: auto; right: 0; transform: none; }}
 .shares .columns {{ display: flex; z-index: 1; }}
 .shares .columns i {{ flex: 1 1 0; min-width: 0;
   background: linear-gradient(var(--kind), var(--kind)) center bottom / 84% var(--h) no-repeat; }}

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from cnnviz.charts.style import FAMILY_COLOURS, FAMILY_SYMBOLS, MUTED, TEXT, Colour, styled
+from cnnviz.charts import labels
+from cnnviz.charts.style import (
+    BACKGROUND,
+    FAMILY_COLOURS,
+    FAMILY_SYMBOLS,
+    MUTED,
+    TEXT,
+    Colour,
+    styled,
+)
 
 #: Costs that can be compared: column -> (axis title, unit under the pointer, divisor).
 COSTS = {
@@ -18,6 +28,9 @@ COSTS = {
     "latency_ms": ("latency of one image on this machine (ms)", "ms", 1.0),
     "weight_bytes": ("size of the weights' file (MB)", "MB", 1e6),
 }
+
+#: The plot's width and height in pixels on a phone and on a large screen.
+_SIZES = ((280.0, 300.0), (900.0, 300.0))
 
 
 def interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -44,10 +57,12 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
 
     `frame` has columns model, title, family, family_title, accuracy, test_images and `cost`. The
     bar is the 95 % interval of the test images; where the columns ``seeds`` and ``sd`` say that
-    the accuracy is a mean over several seeds, it is one standard deviation each way.
+    the accuracy is a mean over several seeds, it is one standard deviation each way. A dotted line
+    goes through the networks that no cheaper one is as accurate as.
     """
     axis, unit, divisor = COSTS[cost]
-    axis_range = _decades(frame[cost] / divisor)
+    axis_range = _span(frame[cost] / divisor)
+    places = _places(frame[cost] / divisor, frame, axis_range)
     figure = go.Figure()
     for family, rows in frame.groupby("family", sort=False):
         colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
@@ -61,8 +76,9 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
             text=[_name(row) for row in rows.to_dict("records")],
             # Beside the mark: above it stands the interval.
             texttemplate="  %{text}  ",
-            textposition=_inwards(values, axis_range),
-            textfont={"color": TEXT.on(dark), "size": 13},
+            textposition=list(places[rows.index]),
+            # A halo: a grid line would strike the words through.
+            textfont={"color": TEXT.on(dark), "size": 13, "shadow": _halo(BACKGROUND.on(dark))},
             cliponaxis=False,
             marker={
                 "size": 13,
@@ -83,11 +99,48 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
             hovertemplate=f"%{{text}}<br>%{{y:.2%}} right<br>%{{x:,.4~s}} {unit}"
             "<br>%{customdata[0]}<extra></extra>",
         )
+    _draw_frontier(figure, frontier(frame[cost] / divisor, frame["accuracy"]), axis_range, dark)
     styled(figure, dark, height=420)
     figure.update_layout(margin={"l": 8, "r": 24, "t": 44, "b": 8}, clickmode="event+select")
-    figure.update_xaxes(title=axis, type="log", dtick=1, range=axis_range)
+    figure.update_xaxes(
+        title=axis,
+        type="log",
+        range=axis_range,
+        tickvals=_ticks(axis_range),
+        tickformat="~s" if divisor == 1 and cost != "latency_ms" else "~g",
+    )
     figure.update_yaxes(title="test accuracy", tickformat=".0%", range=_room(frame["accuracy"]))
     return figure
+
+
+def frontier(costs: pd.Series[float], accuracies: pd.Series[float]) -> list[tuple[float, float]]:
+    """Return (cost, accuracy) of each point that none of at most its cost is as accurate as.
+
+    They are the Pareto frontier, the cheapest first.
+    """
+    found: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(zip(costs, accuracies, strict=True), key=lambda p: (p[0], -p[1])):
+        if not found or accuracy > found[-1][1]:
+            found.append((float(cost), float(accuracy)))
+    return found
+
+
+def _draw_frontier(
+    figure: go.Figure, points: list[tuple[float, float]], axis_range: list[float], dark: bool
+) -> None:
+    """Draw the frontier of two points or more as stairs that go on to the right edge."""
+    if len(points) < 2:
+        return
+    line = {"color": MUTED.on(dark), "width": 1, "dash": "dot"}
+    ends = [*(cost for cost, _ in points[1:]), 10 ** axis_range[1]]
+    for (cost, accuracy), end in zip(points, ends, strict=True):
+        figure.add_shape(
+            type="line", x0=cost, x1=end, y0=accuracy, y1=accuracy, line=line, layer="below"
+        )
+    for (_, below), (cost, above) in pairwise(points):
+        figure.add_shape(
+            type="line", x0=cost, x1=cost, y0=below, y1=above, line=line, layer="below"
+        )
 
 
 def _bounds(row: Mapping[Hashable, Any]) -> tuple[float, float]:
@@ -105,25 +158,44 @@ def _name(row: Mapping[Hashable, Any]) -> str:
     return f"{row['title']}, {row['seeds']} seeds" if _over_seeds(row) else str(row["title"])
 
 
-def _inwards(values: pd.Series[float], axis_range: list[float]) -> list[str]:
-    """The side of each mark with more room, so that no label runs off a narrow chart."""
-    middle = sum(axis_range) / 2
-    return ["middle left" if math.log10(v) > middle else "middle right" for v in values]
+def _places(
+    values: pd.Series[float], frame: pd.DataFrame, axis_range: list[float]
+) -> pd.Series[str]:
+    """The place of each row's name, by the frame's index."""
+    low, high = _room(frame["accuracy"])
+    x = [(math.log10(v) - axis_range[0]) / (axis_range[1] - axis_range[0]) for v in values]
+    y = [(high - accuracy) / (high - low) for accuracy in frame["accuracy"]]
+    names = [_name(row) for row in frame.to_dict("records")]
+    return pd.Series(labels.place(list(zip(x, y, strict=True)), names, _SIZES), frame.index)
 
 
-def _decades(values: pd.Series[float]) -> list[float]:
-    """Whole decades around the values, so that a lone point does not stand on the edge."""
+def _halo(colour: str) -> str:
+    return ", ".join(f"{x}px {y}px 2px {colour}" for x in (-1, 0, 1) for y in (-1, 0, 1))
+
+
+def _span(values: pd.Series[float]) -> list[float]:
+    """The decimal logarithms of the axis' ends: the values with room for a name beside each."""
     if values.empty:
         return [0, 1]
     low, high = math.log10(values.min()), math.log10(values.max())
-    return [math.floor(low - 0.15), math.ceil(high + 0.35)]
+    margin = max(0.15 * (high - low), 0.3)
+    return [low - margin, high + margin]
+
+
+def _ticks(axis_range: list[float]) -> list[float]:
+    """Powers of ten, and where there are few of them 2 and 5 times these too."""
+    low, high = axis_range
+    steps = (1,) if high - low > 2.5 else (1, 2, 5)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+    return [tick for tick in ticks if low <= math.log10(tick) <= high]
 
 
 def _room(accuracies: pd.Series[float]) -> list[float]:
     if accuracies.empty:
         return [0, 1]
     low, high = float(accuracies.min()), float(accuracies.max())
-    return [max(low - 0.08, 0.0), min(high + 0.08, 1.005)]
+    return [max(low - 0.05, 0.0), min(high + 0.05, 1.005)]
 
 
 def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:

@@ -14,6 +14,7 @@ from cnnviz.charts.costs import (
     layer_items,
     shares_of,
     stage_names,
+    whole_percent,
 )
 
 MAP_COSTS: tuple[Cost, ...] = ("params", "macs", "output_bytes")
@@ -41,17 +42,20 @@ def stage_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     most = stages[stages > 0].nlargest(2)
     names = " and ".join(name for name in stages.index if name in most.index)
     together = "together have" if len(most) == 2 else "has"
-    return f"{names} {together} {most.sum() * 100:.0f} % of the {NOUN[cost]}"
+    return f"{names} {together} {whole_percent(most.sum())} of the {NOUN[cost]}"
 
 
 def layer_sentence(frame: pd.DataFrame, cost: Cost) -> str:
-    """Say which layer has most of `cost`, and how much."""
+    """Say which layer has most of `cost`, or how many have as much, and how much."""
     shares = shares_of(frame, cost)
     if shares.sum() == 0:
         return f"No layer has {NOUN[cost]}"
     most = int(shares.to_numpy().argmax())
-    share = shares.iloc[most] * 100
-    return f"{frame['path'].iloc[most]} is the largest layer, with {share:.2g} %"
+    share = f"{shares.iloc[most] * 100:.2g} %"
+    equal = int((frame[cost] == frame[cost].iloc[most]).sum())
+    if equal > 1:
+        return f"{equal} layers are the largest, with {share} each"
+    return f"{frame['path'].iloc[most]} is the largest layer, with {share}"
 
 
 def cost_areas(frame: pd.DataFrame, cost: Cost) -> str:

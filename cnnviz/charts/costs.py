@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
@@ -20,6 +21,9 @@ NOUN = {
 _NEARLY_ALL = (
     0.8  # of the convolutions: no stage of a ResNet has so many, a VGG's features have all
 )
+_ALL = 0.95  # of the parameters: with fewer in the layers of the pass, the others are named
+_MUCH = 0.3  # of a cost: a stage with so much is named
+_CLOSE = 0.85  # of the largest stage's share: a stage with as much is named beside it
 _LETTER = 0.025  # width of a letter, as a fraction of the axis on a phone
 
 
@@ -74,36 +78,88 @@ def shares_of(frame: pd.DataFrame, cost: Cost) -> pd.Series:
     return values / (values.sum() or 1.0)
 
 
-def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
-    """Say where `cost` sits: in one layer, in one stage, or in the fewest layers that hold half."""
+@dataclass(frozen=True)
+class Focus:
+    """Where a cost sits, in a sentence, and the stages that it names, with their shares (0 to 1).
+
+    There are none where it speaks of layers.
+    """
+
+    sentence: str
+    stages: tuple[tuple[str, float], ...] = ()
+
+
+def focus(frame: pd.DataFrame, cost: Cost) -> Focus:
+    """Find where `cost` sits: in a layer, in some stages, or in the fewest layers with half of it.
+
+    That is half of what the pass reads: other parts may have parameters, too.
+    """
     shares = shares_of(frame, cost)
-    if shares.sum() == 0:
-        return f"No layer has {NOUN[cost]}"
+    read = shares.sum()
+    if read == 0:
+        return Focus(f"No layer has {NOUN[cost]}")
     ordered = shares.sort_values(ascending=False)
-    stages = shares.groupby(stage_names(frame)).sum()
-    needed = int((ordered.cumsum() < 0.5).sum()) + 1
-    held = ordered.iloc[:needed].sum()
-    amount = f"{held * 100:.0f} % of the {NOUN[cost]}"
+    costly = int((shares > 0).sum())
+    needed = min(int((ordered.cumsum() < 0.5 * read).sum()) + 1, costly)
+    amount = f"{whole_percent(ordered.iloc[:needed].sum())} of the {NOUN[cost]}"
+    rest = f"; {whole_percent(1 - read)} are in parts that prediction skips" if read < _ALL else ""
     if needed == 1:
-        return f"{frame['path'][ordered.index[0]]} alone holds {amount}"
-    if 0.3 <= stages.max() <= 0.9:
-        return f"{stages.idxmax()} holds {stages.max() * 100:.0f} % of the {NOUN[cost]}"
-    return f"{needed} of {int((shares > 0).sum())} layers hold {amount}"
+        return Focus(f"{frame['path'][ordered.index[0]]} alone holds {amount}{rest}")
+    stages = shares.groupby(stage_names(frame), sort=False).sum()
+    most = stages[stages > stages.max() * _CLOSE]
+    if not (_MUCH <= stages.max() <= 0.9) or (len(most) > 1 and most.sum() < 0.5):
+        noun = "operators" if cost == "output_bytes" else "layers"
+        return Focus(f"{needed} of {costly} {noun} hold {amount}{rest}")
+    if len(most) == 1:
+        held = whole_percent(most.iloc[0])
+        sentence = f"{most.index[0]} holds {held} of the {NOUN[cost]}{rest}"
+    else:
+        sentence = f"{_listed(most.index.tolist())} hold {_range(most)} of the {NOUN[cost]} each"
+    return Focus(sentence, tuple((str(name), float(share)) for name, share in most.items()))
+
+
+def whole_percent(share: float) -> str:
+    """Write a share (0 to 1) in whole percent; all and nothing are said only where they are so."""
+    if 0.995 <= share < 1 - 1e-9:
+        return "more than 99 %"
+    return f"{share * 100:.0f} %" if share == 0 or share >= 0.005 else "less than 1 %"
+
+
+def _range(shares: pd.Series) -> str:
+    low, high = (whole_percent(share) for share in (shares.min(), shares.max()))
+    return high if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def cost_sentence(frame: pd.DataFrame, cost: Cost) -> str:
+    """Say where `cost` sits, see `focus`."""
+    return focus(frame, cost).sentence
 
 
 def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
     """Write one bar a layer as HTML: its share of all parameters, MACs or bytes.
 
     `frame` is `Trace.to_frame()` with the columns ``params_share`` and ``macs_share`` (0 to 1).
-    Bars stand in order of execution; the exact number appears under the pointer.
+    Bars stand in order of execution; the exact number appears under the pointer. The bars of a
+    stage that `focus` names are marked with its share.
     """
     rows = costly_layers(frame.assign(share=shares_of(frame, cost)), cost)
+    found, stages = focus(frame, cost), rows["stage"].tolist()
     return bars.bars(
         layer_items(rows, cost),
-        _stage_starts(rows["stage"].tolist()),
+        _stage_starts(stages),
         f"Share of {NOUN[cost]}, layers in order of execution",
-        f"{cost_sentence(frame, cost)}. Bars by layer, a table has every number.",
+        f"{found.sentence}. Bars by layer, a table has every number.",
+        [_mark(stages, *named) for named in found.stages if stages.count(named[0]) > 1],
     )
+
+
+def _mark(stages: Sequence[str], name: str, share: float) -> bars.Mark:
+    places = [index for index, stage in enumerate(stages) if stage == name]
+    return bars.Mark(places[0], places[-1] + 1, f"{name}: {whole_percent(share)}")
 
 
 def layer_items(rows: pd.DataFrame, cost: Cost) -> list[bars.Item]:

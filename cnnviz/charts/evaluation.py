@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -62,7 +63,8 @@ def confusion_heatmap(confusion: Confusion, classes: Sequence[str], dark: bool) 
     )
     styled(figure, dark, height=max(320, 34 * len(classes) + 90))
     if len(classes) <= _MOST_NUMBERS:
-        _write_counts(figure, counts, shares, classes, dark)
+        # All at once: with each one more, Plotly would check all those before it again.
+        figure.update_layout(annotations=_counts(counts, shares, classes, dark))
     # Names of digits are names, not numbers; the first class is at the top, as in a table.
     figure.update_xaxes(title="the network says", type="category", showgrid=False, side="top")
     figure.update_yaxes(
@@ -120,20 +122,22 @@ def _in_words(counts: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def _write_counts(
-    figure: go.Figure, counts: np.ndarray, shares: np.ndarray, classes: Sequence[str], dark: bool
-) -> None:
-    """Write each count that is not zero into its cell, in a colour that can be read there."""
-    for i, name in enumerate(classes):
-        for j, given in enumerate(classes):
-            if counts[i, j]:
-                figure.add_annotation(
-                    x=given,
-                    y=name,
-                    text=f"{counts[i, j]}",
-                    showarrow=False,
-                    font={"size": 12, "color": _readable_on(_cell(shares[i, j], dark), dark)},
-                )
+def _counts(
+    counts: np.ndarray, shares: np.ndarray, classes: Sequence[str], dark: bool
+) -> list[dict[str, Any]]:
+    """Each count that is not zero, in its cell, in a colour that can be read there."""
+    return [
+        {
+            "x": given,
+            "y": name,
+            "text": f"{counts[i, j]}",
+            "showarrow": False,
+            "font": {"size": 12, "color": _readable_on(_cell(shares[i, j], dark), dark)},
+        }
+        for i, name in enumerate(classes)
+        for j, given in enumerate(classes)
+        if counts[i, j]
+    ]
 
 
 def reliability_sentence(bins: Sequence[dict[str, float | None]], ece: float) -> str:

@@ -1,16 +1,22 @@
-"""Receptive fields: one on a picture, and how they grow with depth."""
+"""Receptive fields: one on a picture, and how they grow with depth.
+
+Both are HTML: a browser draws it at once, and of HTML that changes only what differs is touched,
+so that the boxes and the chosen layer's dot move where another layer is chosen. `STYLE` goes
+beside them, and `pictures` for the photo under the boxes.
+"""
 
 from __future__ import annotations
 
 import base64
+import math
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from cnnviz.charts.style import ACCENT, MUTED, styled
+from cnnviz.charts.style import ACCENT, BACKGROUND, LINE, MUTED, TEXT, Colour
 
 
 class Frame(NamedTuple):
@@ -21,137 +27,169 @@ class Frame(NamedTuple):
     height: float
     width: float
 
+    def style(self, height: int, width: int) -> str:
+        """Return its place in a picture of `height` × `width` pixels as CSS."""
+        whole = (height, width, height, width)
+        sides = zip(self._fields, self, whole, strict=True)
+        return ";".join(f"{name}:{100 * value / full:.3f}%" for name, value, full in sides)
+
 
 # On a photo the colours stay the same in both themes: what they stand on does not change.
-_HEAT = "255, 106, 0"
-_OUTER, _INNER = "#ffffff", "#ffd9b0"
+_HEAT = np.array([[255, 106, 0, 0.0], [255, 106, 0, 0.45], [255, 243, 196, 1.0]])
 
 
-def field_picture(
-    photo: bytes, density: NDArray[np.float64], box: Frame, core: Frame | None, dark: bool = False
-) -> go.Figure:
-    """Draw the heat map of `density` (H, W; sums to 1) over a picture, and its boxes.
+_CROWD = 90  # with more layers the dots are drawn small
+_ROOM = 0.12  # of the axis: below a line so high there is room for words
 
-    `photo` is a PNG or JPEG stretched over the H × W pixels, `box` the theoretical field clipped at
-    the border (a solid line), `core` the square with half of the gradient (dashed; None without
-    one). The map's strength goes by the square root, since most of a field is faint.
+
+def heat_map(density: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return `density` (H, W; not negative) as colours (H, W, 4) to lay over a photo.
+
+    Their strength goes by the square root, since most of a field is faint.
     """
-    height, width = density.shape
-    figure = go.Figure()
-    figure.add_layout_image(
-        source="data:image/png;base64," + base64.b64encode(photo).decode(),
-        x=-0.5,
-        y=-0.5,
-        sizex=width,
-        sizey=height,
-        xref="x",
-        yref="y",
-        sizing="stretch",
-        layer="below",
+    strength = np.sqrt(density / (float(density.max()) or 1.0))
+    stops = np.linspace(0, 1, len(_HEAT))
+    channels = [np.interp(strength, stops, stop) for stop in _HEAT.T]
+    return np.stack([*channels[:3], 255 * channels[3]], axis=-1).round().astype(np.uint8)
+
+
+def pictures(photo: bytes, heat: bytes) -> str:
+    """Return the style sheet that lays the PNG `heat` over the PNG `photo`, under the boxes."""
+    layers = (f"url(data:image/png;base64,{base64.b64encode(p).decode()})" for p in (heat, photo))
+    return f"<style>.field-photo {{ background-image: {', '.join(layers)}; }}</style>"
+
+
+def field_picture(size: tuple[int, int], box: Frame, core: Frame | None, alt: str) -> str:
+    """Draw the boxes of a field over a picture of (height, width) pixels, as HTML.
+
+    `box` is the theoretical field clipped at the border (a solid line), `core` the square with
+    half of the gradient (dotted; None without one).
+    """
+    height, width = size
+    inner = "" if core is None else f'<i class="core" style="{core.style(height, width)}"></i>'
+    wide = f"min(30rem, {30 * width / height:.2f}rem)"  # and so no taller than 30rem
+    return (
+        f'<div class="field-photo" role="img" aria-label="{escape(alt)}" '
+        f'style="aspect-ratio:{width} / {height};max-width:{wide}">'
+        f'<i class="box" style="{box.style(height, width)}"></i>{inner}</div>'
     )
-    strongest = float(density.max()) or 1.0
-    rows, columns = _used(density)
-    inside = density[rows, columns]  # all else is zero: it need not go to the browser
-    figure.add_heatmap(
-        z=np.sqrt(inside / strongest).astype(np.float32),
-        customdata=(100 * inside).astype(np.float32),
-        x0=columns.start,
-        y0=rows.start,
-        colorscale=[[0, f"rgba({_HEAT}, 0)"], [0.5, f"rgba({_HEAT}, .45)"], [1, "#fff3c4"]],
-        zmin=0,
-        zmax=1,
-        showscale=False,
-        hovertemplate="row %{y}, column %{x}: %{customdata:.3g} % of the gradient<extra></extra>",
-    )
-    _outline(figure, box, _OUTER, "solid")
-    if core is not None:
-        _outline(figure, core, _INNER, "dot")
-    styled(figure, dark, height=400)
-    hidden = {"visible": False, "fixedrange": True, "constrain": "domain"}
-    # Left and at the top, so that a narrow screen leaves no gap under the title.
-    figure.update_xaxes(range=[-0.5, width - 0.5], constraintoward="left", **hidden)
-    figure.update_yaxes(
-        range=[height - 0.5, -0.5], constraintoward="top", scaleanchor="x", **hidden
-    )
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
-    return figure
-
-
-def _used(density: NDArray[np.float64]) -> tuple[slice, slice]:
-    """Return the rows and columns from the first to the last that is not zero, at least one."""
-    spans = []
-    for axis in (1, 0):
-        filled = np.flatnonzero(density.any(axis=axis)).tolist() or [0]
-        spans.append(slice(filled[0], filled[-1] + 1))
-    return spans[0], spans[1]
-
-
-def _outline(figure: go.Figure, frame: Frame, colour: str, dash: str) -> None:
-    """Draw a rectangle, dark beneath light so that it shows on any photo."""
-    edges = {
-        "x0": frame.left - 0.5,
-        "x1": frame.left + frame.width - 0.5,
-        "y0": frame.top - 0.5,
-        "y1": frame.top + frame.height - 0.5,
-    }
-    figure.add_shape(type="rect", line={"color": "rgba(0,0,0,.55)", "width": 4}, **edges)
-    figure.add_shape(type="rect", line={"color": colour, "width": 2, "dash": dash}, **edges)
 
 
 def growth_sentence(frame: pd.DataFrame, side: int) -> str:
-    """Say at which layer the field first spans the picture, `side` pixels wide, or that none does.
+    """Say which layer's field is the first to span the picture, or that none does.
 
-    `frame` has the columns path and receptive_field, in order of execution.
+    `frame` has the columns path and receptive_field, in order of execution; `side` is the
+    picture's longer side in pixels.
     """
     spans = frame[frame["receptive_field"] >= side]
     if spans.empty:
-        return f"No layer's field spans the {side} pixels of the picture"
-    place = frame["path"].tolist().index(spans["path"].iloc[0]) + 1
-    return f"From {spans['path'].iloc[0]} on ({place} of {len(frame)}) a field spans the picture"
+        return f"No layer's field spans the {side:,} pixels of the picture"
+    first = spans["path"].iloc[0]  # where branches meet, fields after it may be smaller
+    place = frame["path"].tolist().index(first) + 1
+    return f"{first} is the first layer ({place} of {len(frame)}) whose field spans the picture"
 
 
-def field_growth(frame: pd.DataFrame, side: int, chosen: str, dark: bool = False) -> go.Figure:
-    """Draw the receptive field, in pixels, of each layer in order of execution.
+def field_growth(frame: pd.DataFrame, side: int, chosen: str, alt: str) -> str:
+    """Draw the receptive field, in pixels, of each layer in order of execution, as HTML.
 
     `frame` has the columns path and receptive_field; the layer `chosen` has the large dot, and a
-    dashed line stands at `side`, the picture's own size.
+    dashed line stands at `side`, the picture's longer side.
     """
-    rows = frame.reset_index(drop=True)
-    sizes = rows["receptive_field"].astype(int)
-    shared = {"hovertemplate": "<b>%{customdata}</b><br>%{y} px<extra></extra>"}
-    figure = go.Figure()
-    # The line is the largest so far: branches with smaller fields would make it a saw.
-    figure.add_scatter(
-        x=rows.index.tolist(),
-        y=sizes.cummax().tolist(),
-        mode="lines",
-        line={"color": ACCENT.on(dark), "width": 1.5, "shape": "hv"},
-        hoverinfo="skip",
+    rows = list(zip(frame["path"], (int(size) for size in frame["receptive_field"]), strict=True))
+    ticks = _ticks(max(side, *(size for _, size in rows)))
+    top = ticks[-1]
+    lines = "".join(
+        f'<u style="bottom:{100 * tick / top:.2f}%"><b>{tick:,} px</b></u>' for tick in ticks
     )
-    for part, size in ((rows.index, 5), (rows.index[rows["path"] == chosen], 14)):
-        figure.add_scatter(
-            x=part.tolist(),
-            y=sizes[part].tolist(),
-            mode="markers",
-            marker={"color": ACCENT.on(dark), "size": size, "line": {"width": 0}},
-            customdata=rows["path"][part].tolist(),
-            cliponaxis=False,
-            **shared,
-        )
-    figure.add_hline(y=side, line={"color": MUTED.on(dark), "width": 1.5, "dash": "dash"})
-    figure.add_annotation(
-        x=0,
-        y=side,
-        text=f"the picture, {side} px",
-        showarrow=False,
-        xanchor="left",
-        yanchor="bottom",
-        font={"size": 12, "color": MUTED.on(dark)},
+    words = "".join(f'<i data-words="{escape(path)}: {size:,} px"></i>' for path, size in rows)
+    xs = [1000 * (index + 0.5) / len(rows) for index in range(len(rows))]
+    ys = [1000 - 1000 * size / top for _, size in rows]
+    crowd = " crowd" if len(rows) > _CROWD else ""
+    dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in zip(xs, ys, strict=True))
+    place = next((index for index, (path, _) in enumerate(rows) if path == chosen), 0)
+    return (
+        f'<div class="growth" role="img" aria-label="{escape(alt)}">'
+        '<p class="words">Receptive field, layers in order of execution</p>'
+        f'<div class="plot"><div class="grid">{lines}'
+        f'<div class="picture" style="bottom:{100 * side / top:.2f}%">'
+        f'<b class="{_free_place([size for _, size in rows], side, top)}">'
+        f"the picture, {side:,} px</b></div>"
+        '<svg viewBox="0 0 1000 1000" preserveAspectRatio="none">'
+        f'<path d="{_stairs(xs, ys)}"/><path class="dots{crowd}" d="{dots}"/></svg>'
+        f'<s style="left:{xs[place] / 10:.2f}%;top:{ys[place] / 10:.2f}%"></s></div>'
+        f'<div class="columns">{words}</div></div></div>'
     )
-    styled(figure, dark, height=300)
-    figure.update_layout(showlegend=False)
-    figure.update_xaxes(
-        title="Layers in order of execution", showticklabels=False, showgrid=False, ticks=""
-    )
-    figure.update_yaxes(title="Receptive field", ticksuffix=" px", rangemode="tozero")
-    return figure
+
+
+def _free_place(sizes: list[int], side: int, top: int) -> str:
+    """Return where the words on the picture's line meet no field: "", or "late" and "low".
+
+    At its left and above it, unless the fields cross it early; then at its right, and below it
+    where there is room for them.
+    """
+    crossing = next((index for index, size in enumerate(sizes) if size >= side), len(sizes))
+    if crossing > len(sizes) / 2:
+        return ""
+    return "late low" if side / top > _ROOM else "late"
+
+
+def _stairs(xs: list[float], ys: list[float]) -> str:
+    """Return the path of the largest field so far: branches with smaller ones would make a saw."""
+    path, highest = f"M{xs[0]:.1f} {ys[0]:.1f}", ys[0]
+    for x, y in zip(xs[1:], ys[1:], strict=True):
+        highest = min(highest, y)
+        path += f"H{x:.1f}V{highest:.1f}"
+    return path
+
+
+def _ticks(highest: int) -> list[int]:
+    """Return round numbers from 0 to `highest` or a little more, at most six."""
+    decade = 10 ** max(0, math.floor(math.log10(highest / 5)))
+    step = next(s * decade for s in (1, 2, 5, 10) if highest <= 5 * s * decade)
+    return list(range(0, step * math.ceil(highest / step) + 1, step))
+
+
+def _pair(colour: Colour) -> str:
+    return f"light-dark({colour.light}, {colour.dark})"
+
+
+STYLE = f"""<style>
+.field-photo {{ position: relative; min-width: 2rem; min-height: 2rem; max-height: 30rem;
+  overflow: hidden; border-radius: 3px; background-size: 100% 100%; image-rendering: pixelated;
+  margin-bottom: .8rem; }}
+.field-photo i {{ position: absolute; box-sizing: border-box; border: 2px solid #fff;
+  outline: 1.5px solid rgb(0 0 0 / .6);
+  box-shadow: inset 0 0 0 1.5px rgb(0 0 0 / .6); transition: all .45s ease; }}
+.field-photo .core {{ border: 2px dotted #ffd9b0; }}
+.growth {{ position: relative; font-size: .82rem; color: {_pair(MUTED)}; margin-bottom: 1rem;
+  font-variant-numeric: tabular-nums; }}
+.growth p {{ margin: 0; font-size: inherit; line-height: 1.5; white-space: nowrap;
+  overflow: hidden; text-overflow: ellipsis; }}
+.growth .plot {{ display: grid; height: 250px; margin: 1.2rem .5rem .5rem 3.6rem; }}
+.growth .plot > * {{ grid-area: 1 / 1; }}
+.growth .grid {{ position: relative; }}
+.growth .grid u {{ position: absolute; left: 0; right: 0; border-top: 1px solid {_pair(LINE)};
+  text-decoration: none; }}
+.growth b {{ font-weight: 400; white-space: nowrap; }}
+.growth u b {{ position: absolute; right: calc(100% + .5rem); top: -.75em; }}
+.growth .picture {{ position: absolute; left: 0; right: 0;
+  border-top: 1.5px dashed {_pair(MUTED)}; }}
+.growth .picture b {{ position: absolute; left: 0; bottom: .3rem; line-height: 1; }}
+.growth .picture .late {{ left: auto; right: 0; }}
+.growth .picture .low {{ bottom: auto; top: .3rem; }}
+.growth svg {{ position: absolute; width: 100%; height: 100%; overflow: visible; }}
+.growth path {{ fill: none; stroke: {_pair(ACCENT)}; stroke-width: 1.5;
+  vector-effect: non-scaling-stroke; }}
+.growth .dots {{ stroke-width: 6; stroke-linecap: round; }}
+.growth .crowd {{ stroke-width: 3.5; }}
+.growth s {{ position: absolute; width: 15px; height: 15px; border-radius: 50%;
+  background: {_pair(ACCENT)}; transform: translate(-50%, -50%); transition: all .45s ease; }}
+.growth .columns {{ display: flex; z-index: 1; }}
+.growth .columns i {{ flex: 1 1 0; min-width: 0; }}
+.growth .columns i:hover {{ background: color-mix(in srgb, {_pair(MUTED)} 25%, transparent); }}
+.growth [data-words]:hover::after {{ content: attr(data-words); position: absolute;
+  left: 0; right: 0; top: 0; height: 1.5em; line-height: 1.5; overflow: hidden; font-style: normal;
+  white-space: nowrap; text-overflow: ellipsis; color: {_pair(TEXT)}; pointer-events: none;
+  background: {_pair(BACKGROUND)}; }}
+@media (prefers-reduced-motion: reduce) {{ .field-photo i, .growth s {{ transition: none; }} }}
+</style>"""

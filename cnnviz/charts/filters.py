@@ -87,16 +87,12 @@ def slices_figure(slices: Array, channels: list[str], limit: float, dark: bool) 
         )
     )
     if count > 1 and shape[1] <= _NUMBERED_CELLS:
-        for x, y, label in labels:
-            figure.add_annotation(
-                x=x,
-                y=y,
-                text=label,
-                showarrow=False,
-                yanchor="bottom",
-                borderpad=0,
-                font={"size": 11 if count <= 16 else 9, "color": MUTED.on(dark)},
-            )
+        font = {"size": 11 if count <= 16 else 9, "color": MUTED.on(dark)}
+        shared = {"showarrow": False, "yanchor": "bottom", "borderpad": 0, "font": font}
+        # All at once: with each one more, Plotly would check all those before it again.
+        figure.update_layout(
+            annotations=[{"x": x, "y": y, "text": label, **shared} for x, y, label in labels]
+        )
     _pixels(figure, shape, dark, tallest=440 if count > 1 else 220)
     figure.update_layout(margin={"t": 18 if count > 1 else 0})
     return figure

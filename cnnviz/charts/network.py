@@ -238,13 +238,14 @@ def _first_line(words: Caption, room: float, letters: Letters) -> tuple[str, str
     """Return the name and the detail as they fit into `room` pixels; the name comes first.
 
     A detail of few letters ("× 27") is always kept; a longer one is left out where little of it
-    would remain.
+    would remain, and a number of operators wherever it does not fit.
     """
     kept = len(words.detail) * letters.plain + 8 if len(words.detail) <= _FEW else 0
     name = _cut(words.name, letters.bold, room - kept)
     left = room - len(name) * letters.bold - 8
     detail = _cut(words.detail, letters.plain, left)
-    return name, detail if len(detail) >= _TELLING or detail == words.detail else ""
+    telling = len(detail) >= _TELLING and not detail[0].isdigit()
+    return name, detail if telling or detail == words.detail else ""
 
 
 def _rect(x: float, y: float, width: float, height: float, name: str) -> str:

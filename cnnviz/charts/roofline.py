@@ -40,11 +40,11 @@ def speed_sentence(frame: pd.DataFrame) -> str:
     if convolutions.empty:
         return first
     limited = int((convolutions["limit"] == "memory").sum())
-    number = {0: "none", len(convolutions): "all"}.get(limited, str(limited))
-    verb = "is" if limited == 1 else "are"
-    if number == "none":
-        verb = "is"
-    return f"{first}; {number} of {len(convolutions)} convolutions {verb} limited by memory"
+    number = {0: "none of the", len(convolutions): "all"}.get(limited, f"{limited} of the")
+    verb = "are" if limited > 1 else "is"
+    if len(convolutions) == 1:
+        return f"{first}; its convolution is{'' if limited else ' not'} limited by memory"
+    return f"{first}; {number} {len(convolutions)} convolutions {verb} limited by memory"
 
 
 def roofline(frame: pd.DataFrame, flops: float, bandwidth: float, dark: bool = False) -> go.Figure:

@@ -13,8 +13,9 @@ from cnnviz.anatomy import Trace
 from cnnviz.charts import bars, cost_map
 from cnnviz.charts.costs import Cost
 from cnnviz.ui import caches, url
+from cnnviz.ui.explore_panels import idle_params, share_of
 from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.format import count, percent, si
+from cnnviz.ui.format import count, si
 
 _TITLES: dict[Cost, str] = {
     "params": "Parameters",
@@ -27,7 +28,7 @@ _UNITS: dict[Cost, str] = {"params": "", "macs": "", "output_bytes": "B"}
 _NAMES: dict[str, Cost] = {"": "params", "macs": "macs", "activations": "output_bytes"}
 
 
-def cost(selection: Selection, _: Trace) -> None:
+def cost(selection: Selection, trace: Trace) -> None:
     """Draw where the chosen cost sits: a map of all layers, stage by stage, bars by layer."""
     chosen = _pick()
     view = caches.cost_view(selection.arguments, chosen)
@@ -35,6 +36,13 @@ def cost(selection: Selection, _: Trace) -> None:
     st.html(bars.STYLE + view.areas[0])
     st.subheader(view.stage_sentence, anchor=False)
     st.html(_STYLE + _stages(view.stages, chosen))
+    idle = idle_params(trace)
+    if idle and chosen == "params":
+        share = share_of(idle / trace.params)
+        st.caption(
+            f"The other {si(idle)} parameters ({share}) are in auxiliary classifiers, which only "
+            "training runs."
+        )
     st.subheader(view.layers[1], anchor=False)
     st.html(view.layers[0])
 
@@ -78,7 +86,7 @@ def _cell(stage: dict[Hashable, Any], cost: Cost, chosen: bool) -> str:
     bar = f'<i style="width:{100 * share:.2f}%"></i>' if chosen else ""
     return (
         f'<td class="{"chosen" if chosen else "side"}" title="{count(value)}">'
-        f"<span>{si(value, _UNITS[cost])}</span><small>{percent(share)}</small>{bar}</td>"
+        f"<span>{si(value, _UNITS[cost])}</span><small>{escape(share_of(share))}</small>{bar}</td>"
     )
 
 

@@ -14,8 +14,9 @@ from cnnviz.charts import network
 from cnnviz.charts.nested import Drawing, lay_out
 from cnnviz.charts.network import Caption, ColourBy
 from cnnviz.ui import caches, drawing_script, explore_panels, url
+from cnnviz.ui.explore_panels import share_of
 from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.format import count, percent, si, size
+from cnnviz.ui.format import count, si, size
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -37,10 +38,14 @@ _component = st.components.v2.component(
 )
 
 
-def show(selection: Selection, _: Trace) -> None:
+_ROW = "Its row of the layer table →"
+
+
+def show(selection: Selection, trace: Trace) -> None:
     """Draw the network beside what is known of the node that was chosen in it."""
     graph = caches.graph(*selection.arguments)
     _remember(selection, graph)
+    idle = explore_panels.idle_params(trace)
     exporting = _controls(graph)
     chosen: str = st.session_state.get(_CHOSEN) or ""
     colour_by: ColourBy = st.session_state[_COLOUR]
@@ -68,6 +73,7 @@ def show(selection: Selection, _: Trace) -> None:
         st.caption(
             "Press a folded box to unfold it, a frame's title to fold it again. Drag, also with a "
             "finger, or scroll to move; zoom with the buttons, two fingers, or Ctrl and the wheel."
+            + (" Auxiliary classifiers, which only training runs, are not drawn." if idle else "")
         )
     with right:
         if chosen:
@@ -187,7 +193,7 @@ def _svg(
         return describe(node, trace, classes, colour_by)
 
     shown = sum(not box.framed for box in drawing.boxes)
-    title = f"{selection.variant.title}, {shown} boxes of {len(trace.layers)} operators"
+    title = f"{selection.title}, {shown} boxes of {len(trace.layers)} operators"
     entry = f"input {size(trace.input_size)}"
     return network.svg(
         drawing, caption, entry, title=title, chosen=chosen, colour_by=colour_by, dark=dark
@@ -211,7 +217,7 @@ def describe(
     share = node.macs / max(trace.macs, 1)
     macs = f"{si(node.macs, 'MACs')}{' + ?' if node.unknown else ''}"
     if colour_by == "share":
-        cost = _share(share) if node.macs else ""
+        cost = share_of(share) if node.macs else ""
     elif node.macs or node.unknown:
         cost = macs if node.macs else "MACs not known"
     else:
@@ -237,7 +243,7 @@ def describe(
         words,
         f"output {format_shape(node.output_shape)}",
         f"{count(node.params)} parameters",
-        "MACs not known" if node.unknown else f"{count(node.macs)} MACs ({_share(share)})",
+        "MACs not known" if node.unknown else f"{count(node.macs)} MACs ({share_of(share)})",
     ]
     return Caption(
         name=name,
@@ -247,10 +253,6 @@ def describe(
         title=", ".join(parts),
         share=share,
     )
-
-
-def _share(share: float) -> str:
-    return percent(share) if share == 0 or share >= 0.0005 else "< 0.1 %"
 
 
 def _class_name(node: Node, classes: Mapping[str, type]) -> str:
@@ -266,8 +268,12 @@ def short_name(node: Node) -> str:
         return name
     first, _, last = name.partition(" – ")
     path = (node.module or node.children[0].module).split(".")
-    start = max((i for i, part in enumerate(path) if not part[0].isdigit()), default=0)
+    above = path[: -len(first.split("."))]
+    start = max((i for i, part in enumerate(above) if not part[0].isdigit()), default=0)
     numbered = ".".join(path[start:]) or first
+    end = "".join(first.partition(".")[1:])
+    if last and end and last.endswith(end):  # "blocks.6 – 10" rather than "blocks.6.full – 10.full"
+        return f"{numbered.removesuffix(end)} – {last.removesuffix(end)}"
     return f"{numbered} – {last}" if last else numbered
 
 
@@ -298,6 +304,11 @@ def _details(selection: Selection, graph: Graph, node: Node) -> None:
     )
     name, knobs, _, _ = selection.arguments
     found = caches.place(name, knobs, node.module, "" if layer is None else layer.op)
+    # No link: one to the page that is shown would not put the view into the URL.
+    if layer is not None and st.button(_ROW, type="tertiary", key="explore_row"):
+        for key, value in (("view", ""), ("find", layer.path), ("sort", "")):
+            url.write(key, value)
+        url.rerun()
     explore_panels.sight_links(selection.variant, graph.trace.layers[node.start : node.stop])
     if found is None:
         return
@@ -323,11 +334,11 @@ def _row(label: str, value: str) -> str:
 
 
 def _costs(node_params: int, macs: int | None, trace: Trace) -> list[tuple[str, str]]:
-    share = _share((macs or 0) / max(trace.macs, 1))
+    share = share_of((macs or 0) / max(trace.macs, 1))
     return [
         (
             "Parameters",
-            f"{count(node_params)} ({_share(node_params / max(trace.params, 1))} of all)",
+            f"{count(node_params)} ({share_of(node_params / max(trace.params, 1))} of all)",
         ),
         ("MACs", "not known" if macs is None else f"{count(macs)} ({share} of all)"),
     ]

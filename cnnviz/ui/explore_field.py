@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
@@ -13,16 +12,15 @@ from cnnviz.anatomy import Layer, Trace
 from cnnviz.anatomy.effective_field import Box, EffectiveField
 from cnnviz.charts import field as charts
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode, encode_png, sample_photos, square
+from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.prediction import survey_models
 from cnnviz.subjects import Subject, published_subject, trained_subject
 from cnnviz.training.checkpoints import Card
-from cnnviz.ui import caches, panels, sight_caches, subject_picker, theme, url
-from cnnviz.ui.compare_panels import DATASET_LABELS
+from cnnviz.ui import caches, sight_caches, subject_picker, theme, url
+from cnnviz.ui.data_words import data_name
 from cnnviz.ui.explore_state import Selection
 
 _KINDS = ("conv", "pool", "merge")  # what changes a field; the operators between them do not
-_PICTURE_SIDE = 448  # pixels: small inputs are enlarged to it, so that their pixels can be seen
 _URL = "explore_layer_url"  # the last layer that the URL named and that was found
 
 
@@ -50,7 +48,7 @@ def field(selection: Selection, trace: Trace) -> None:
         key = ("field", selection.arguments, layer.path, weights)
         _picture(found, photo, selection.arguments[2], key)
     with growth:
-        _growth(layers, layer, min(trace.input_size[1:]), selection.arguments)
+        _growth(layers, layer, max(trace.input_size[1:]), selection.arguments)
         _explain(layer, found, trace.input_size, subject)
 
 
@@ -67,13 +65,19 @@ def _pick_layer(
     by_path = {layer.path: layer for layer in layers}
     key, asked = f"explore_field_{selection.variant.name}", url.read("layer")
     default = _default(layers, min(trace.input_size[1:])).path
-    if asked not in by_path and asked == st.session_state.get(_URL):
+    meant = {"": default} | {path: path for path in by_path}
+    block = _inside_block(selection, asked or "")
+    ends = [layer.path for layer in block if layer.path in by_path]
+    if asked and ends:
+        meant[asked] = ends[-1]
+    if asked not in meant and asked == st.session_state.get(_URL):
         url.write("layer", "")  # left over from another variant: no mistake of the visitor's
-    path = url.follow("layer", key, {"": default} | {path: path for path in by_path})
+    path = url.follow("layer", key, meant)
     asked = url.read("layer")
-    if asked is not None and asked not in by_path:
-        _say_unknown(asked, trace, default, notes)
-    st.session_state[_URL] = path
+    if asked is not None and asked not in meant:
+        known = bool(block) or any(layer.path == asked for layer in trace.layers)
+        _say_unknown(asked, known, default, notes)
+    st.session_state[_URL] = asked if asked in meant else path
     paths = [layer.path for layer in layers if layer.kind in _KINDS or layer.path == path]
     st.selectbox(
         "Layer",
@@ -92,8 +96,14 @@ def _default(layers: list[Layer], side: int) -> Layer:
     return (shown or fitting or layers)[-1]
 
 
-def _say_unknown(asked: str, trace: Trace, shown: str, notes: DeltaGenerator) -> None:
-    known = [layer for layer in trace.layers if layer.path == asked]
+def _inside_block(selection: Selection, name: str) -> tuple[Layer, ...]:
+    """Return the layers of the block of that name, which the drawing may have chosen."""
+    graph = caches.graph(*selection.arguments)
+    node = graph.nodes.get(name)
+    return () if node is None or not node.children else graph.trace.layers[node.start : node.stop]
+
+
+def _say_unknown(asked: str, known: bool, shown: str, notes: DeltaGenerator) -> None:
     name = asked if len(asked) <= 60 else f"{asked[:59]}…"
     reason = "has no positions on the picture" if known else "is no layer of this network"
     notes.warning(f"“{name}” {reason}. Showing {shown} instead.")
@@ -176,25 +186,24 @@ def _picture(
         sentence += "; no smaller square holds half of its gradient"
     else:
         sentence += f"; half of its gradient comes from {core.height} × {core.width}"
-    dark = theme.is_dark()
-
-    def make() -> go.Figure:
-        seen = _seen(sample_photos()[photo], size)
-        return charts.field_picture(
-            seen, found.density, _frame(clipped), _inside(core, sides), dark
-        )
-
-    figure = caches.figure((*key, photo, dark), make)
-    panels.chart(
-        figure,
-        sentence,
-        key="explore_field_picture",
-        alt=f"A photo of {sides[0]} × {sides[1]} pixels with the field's box, of which "
-        f"{_pixels(clipped)} are inside, and a heat map of the gradient.",
+    st.subheader(sentence, anchor=False)
+    # Beside the boxes, not in them: so the browser moves the boxes and keeps what stays.
+    under = caches.html(
+        (*key, photo),
+        lambda: charts.pictures(
+            encode_png(_seen(sample_photos()[photo], size)),
+            encode_png(charts.heat_map(found.density)),
+        ),
     )
+    st.html(under)
+    alt = f"{sentence}. A photo of {sides[0]} × {sides[1]} pixels with the field's box, of which "
+    alt += f"{_pixels(clipped)} are inside, and a heat map of the gradient."
+    frame, inner = _frame(clipped), _inside(core, sides)
+    theme.drawing(charts.STYLE + charts.field_picture(sides, frame, inner, alt))
     border = "" if clipped == found.box else ", cut at the border"
+    dotted = "" if core is None else " Dotted: the square with half of the gradient."
     st.caption(
-        f"Solid: what the position can see{border}. Dotted: the square with half of the gradient. "
+        f"Solid: what the position can see{border}.{dotted} "
         "Colour: how much each pixel changes the position (square root of the gradient)."
     )
 
@@ -211,16 +220,14 @@ def _inside(core: Box | None, sides: tuple[int, int]) -> charts.Frame | None:
     return None if core is None else _frame(core.clip(*sides))
 
 
-def _seen(photo: bytes, size: tuple[int, int, int]) -> bytes:
-    """The photo as the network's input has it, as PNG: its pixels enlarged, its colours muted."""
-    _, height, width = size
+def _seen(photo: bytes, size: tuple[int, int, int]) -> Pixels:
+    """The photo as the network's input has it, (H, W): grey and darker, under the heat map."""
     image = Image.fromarray(square(decode(photo).pixels))
-    small = image.resize((width, height), Image.Resampling.BOX)
-    # Grey and darker, so that the heat map is all that has a colour.
-    grey = np.asarray(small.convert("L"), dtype=np.float32) * 0.8
-    factor = max(1, round(_PICTURE_SIDE / max(height, width)))
-    pixels = np.clip(grey, 0, 255).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
-    return encode_png(pixels)
+    side, longer = image.width, max(size[1:])
+    wide, high = side * size[2] / longer, side * size[1] / longer  # its middle, not stretched
+    middle = ((side - wide) / 2, (side - high) / 2, (side + wide) / 2, (side + high) / 2)
+    small = image.resize((size[2], size[1]), Image.Resampling.BOX, box=middle)
+    return (np.asarray(small.convert("L"), dtype=np.float32) * 0.8).astype(np.uint8)
 
 
 def _growth(layers: list[Layer], layer: Layer, side: int, key: tuple[object, ...]) -> None:
@@ -228,17 +235,13 @@ def _growth(layers: list[Layer], layer: Layer, side: int, key: tuple[object, ...
         (item.path, item.receptive_field) for item in layers if item.kind in _KINDS or item is layer
     ]
     frame = pd.DataFrame(rows, columns=["path", "receptive_field"])
-    dark = theme.is_dark()
-    panels.chart(
-        caches.figure(
-            ("growth", key, layer.path, dark),
-            lambda: charts.field_growth(frame, side, layer.path, dark),
-        ),
-        charts.growth_sentence(frame, side),
-        key="explore_field_growth",
-        alt=f"Dots by layer, a large one for {layer.path} at {layer.receptive_field} pixels; the "
-        "table of the view Layers has every number.",
+    st.subheader(charts.growth_sentence(frame, side), anchor=False)
+    alt = f"Dots by layer, a large one for {layer.path} at {layer.receptive_field} pixels; the "
+    alt += "table of the view Layers has every number."
+    drawn = caches.html(
+        ("growth", key, layer.path), lambda: charts.field_growth(frame, side, layer.path, alt)
     )
+    theme.drawing(drawn)
 
 
 def _explain(
@@ -268,7 +271,7 @@ def _explain(
 def _dataset(subject: Subject) -> str:
     if subject.weights == "imagenet":
         return "ImageNet by torchvision"
-    return DATASET_LABELS.get(subject.dataset, subject.dataset)
+    return data_name(subject.dataset)
 
 
 def _map(layer: Layer) -> str:

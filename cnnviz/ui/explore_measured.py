@@ -29,10 +29,10 @@ def agreed(selection: Selection, trace: Trace, purpose: str, label: str, passes:
     wish = (purpose, selection.arguments)
     if wish in asked or not is_large(trace):
         return True
-    seconds = 1 + trace.params / 1e8 + passes * trace.macs / 20e9
+    seconds = round(1 + trace.params / 1e8 + passes * trace.macs / 20e9)
     st.info(
-        f"{selection.variant.title} needs {si(trace.weight_bytes, 'B')} of memory for its weights "
-        f"and about {seconds:.0f} seconds of one core for this."
+        f"{selection.title} needs {si(trace.weight_bytes, 'B')} of memory for its weights and "
+        f"about {seconds} second{'' if seconds == 1 else 's'} of one core for this."
     )
     if st.button(label, type="primary", key=f"explore_start_{purpose}"):
         asked.add(wish)

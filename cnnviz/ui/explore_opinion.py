@@ -71,8 +71,8 @@ def verdict(found: list[Opinion]) -> str:
         if not off and len(silent) < len(others):
             parts.append(f"{'all' if not silent else 'the others'} agree on the {noun}")
         elif off:
-            told = (f"{tool} {_difference(value, mine)}" for tool, value in off)
-            parts.append(f"of {noun}, " + " and ".join(told) + " than this app")
+            told = " and ".join(f"{tool} counts {_difference(value, mine)}" for tool, value in off)
+            parts.append(f"{told} {noun}{' than this app' if mine else ''}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}" if not text.startswith(("torch", "fvcore")) else text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -40,19 +41,20 @@ _ORDERS = {
 }
 
 
-def portrait(variant: Variant) -> None:
+def portrait(selection: Selection) -> None:
     """Write who the network is: drawing, title, idea, and the paper it comes from."""
+    variant = selection.variant
     family = variant.family
     theme.drawing(
         f'<div class="portrait" style="--family:{theme.family_variable(family.name)}">'
-        f"{glyph(family.name)}<div><h2>{escape(variant.title)}</h2>"
+        f"{glyph(family.name)}<div><h2>{escape(selection.title)}</h2>"
         f'<p class="muted">{escape(variant.summary)}</p>'
         f"<p>{escape(family.idea)}</p>"
         f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
         f"{escape(family.citation)}</a></p></div></div>"
     )
     known = published(variant)
-    if known is not None:
+    if known is not None and selection.is_default:
         st.caption(
             f"Published: torchvision's weights ({known.weights.partition('.')[2]}) reach "
             f"{percent(known.top1)} top-1 and {percent(known.top5)} top-5 on ImageNet's "
@@ -62,7 +64,9 @@ def portrait(variant: Variant) -> None:
         if known is not None:
             links.link("filters", "Filters learnt on ImageNet →", model=f"{variant.name}@imagenet")
         if max(variant.input_size[1:]) <= links.TRAINABLE_SIDE:
-            links.link("train", "Train this network →", variant=variant.name)
+            query = selection.to_query()
+            knobs = {knob.name: query[knob.name] for knob in variant.knobs if knob.name in query}
+            links.link("train", "Train this network →", variant=variant.name, **knobs)
         if (checkpoints_dir() / f"{variant.name}.json").is_file():
             links.link("deconvnet", "See what its units see →", model=variant.name)
 
@@ -71,7 +75,12 @@ def headline(variant: Variant, trace: Trace) -> None:
     """Write the numbers that matter, each beside its predecessor's on the road."""
     earlier = predecessor(variant)
     reference = None if earlier is None else caches.traced(*Selection(earlier).arguments)
-    panels.facts(_facts(trace, reference, "" if earlier is None else earlier.family.title))
+    panels.facts(_facts(trace, reference, "" if earlier is None else short_title(earlier)))
+
+
+def short_title(variant: Variant) -> str:
+    """Return a variant's title without its edition and what stands in brackets: "VGG-11"."""
+    return re.sub(r" for CIFAR-10| \(.*\)", "", variant.title)
 
 
 def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
@@ -86,18 +95,15 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
         ratio = f"{describe_ratio(value, other)} {name}"
         return f"; {ratio.replace(' ', chr(0xA0))}"  # kept on one line
 
-    kinds = Counter(layer.kind for layer in trace.layers)
-    weighted = f"of {kinds['conv']} convolutions and {kinds['linear']} fully connected"
     unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
     field, training = trace.receptive_field, trace.training_bytes
-    whole = field is not None and field[0] >= max(trace.input_size[1:])
     earlier = "" if reference is None else f"; {reference.depth} in {name}"
     return [
-        Fact("Depth", f"{trace.depth} layers", f"in a row, {weighted}{earlier}"),
+        Fact("Depth", f"{trace.depth} layers", f"in a row, {_weighted(trace)}{earlier}"),
         Fact(
             "Parameters",
             si(trace.params),
-            f"{si(trace.weight_bytes, 'B')} in 32-bit floats{against(trace.params, 'params')}",
+            _weights(trace) + against(trace.params, "params"),
             f"{count(trace.params)} parameters, {count(trace.weight_bytes)} bytes",
         ),
         Fact(
@@ -123,10 +129,37 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
         Fact(
             "Receptive field",
             "–" if field is None else f"{field[0]} px",
-            f"what one position of the last map sees{': the whole picture' if whole else ''}"
+            f"what one position of the last map sees{_whole(trace)}"
             + against(None if field is None else field[0], "receptive_field"),
         ),
     ]
+
+
+def _weighted(trace: Trace) -> str:
+    kinds = Counter(layer.kind for layer in trace.layers)
+    return f"of {kinds['conv']} convolutions and {kinds['linear']} fully connected"
+
+
+def _weights(trace: Trace) -> str:
+    idle = idle_params(trace)
+    skipped = f"; {si(idle)} of them in parts that prediction skips" if idle else ""
+    return f"{si(trace.weight_bytes, 'B')} in 32-bit floats{skipped}"
+
+
+def _whole(trace: Trace) -> str:
+    field = trace.receptive_field
+    whole = field is not None and field[0] >= max(trace.input_size[1:])
+    return ": the whole picture" if whole else ""
+
+
+def share_of(fraction: float) -> str:
+    """Write a share (0 to 1) as a percentage; nothing is said only where it is nothing."""
+    return percent(fraction) if fraction == 0 or fraction >= 0.0005 else "< 0.1 %"
+
+
+def idle_params(trace: Trace) -> int:
+    """Return how many parameters no operator of the pass reads: those of auxiliary classifiers."""
+    return trace.params - sum(layer.params for layer in trace.layers)
 
 
 def where(selection: Selection) -> None:
@@ -258,20 +291,23 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
         )
 
     return {
-        "path": columns.TextColumn("Layer", width=180, pinned=True),
+        "path": columns.TextColumn("Layer", width=165, pinned=True),
+        "index": columns.NumberColumn(
+            "Row", width=42, help="Place in the order of execution, from 0"
+        ),
         "op": columns.TextColumn("Operator", width=105),
         "output_shape": columns.TextColumn(
             "Output", width=105, help="Channels × height × width, for one image"
         ),
-        "params": number("Parameters", 100, "Those that this operator is the first to use"),
+        "params": number("Parameters", 95, "Those that this operator is the first to use"),
         "params_share": share("of all", "params_share"),
         "macs": number("MACs", 115, "Multiply–accumulates; twice as many FLOPs. Empty: not known"),
         "macs_share": share("of all MACs", "macs_share"),
-        "output_bytes": number("Bytes", 95, "Memory of the output; 0 where written in place"),
+        "output_bytes": number("Bytes", 88, "Memory of the output; 0 where written in place"),
         "receptive_field": number(
-            "Sees", 60, "Receptive field: side, in input pixels, of what one output position sees"
+            "Sees", 52, "Receptive field: side, in input pixels, of what one output position sees"
         ),
-        "jump": number("Jump", 60, "Distance in input pixels between neighbouring positions"),
+        "jump": number("Jump", 52, "Distance in input pixels between neighbouring positions"),
         "note": columns.TextColumn("Remark", width=100, help="Why there is no receptive field"),
     }
 
@@ -291,7 +327,7 @@ def _downloads(selection: Selection, frame: pd.DataFrame) -> None:
     def as_markdown() -> str:
         trace = caches.traced(*selection.arguments)
         shown = [trace.layers[index] for index in frame["index"]]
-        return to_markdown(trace, selection.variant.title, shown)
+        return to_markdown(trace, selection.title, shown)
 
     st.download_button("CSV", as_csv, f"{name}.csv", "text/csv", on_click="ignore")
     st.download_button("JSON", as_json, f"{name}.json", "application/json", on_click="ignore")

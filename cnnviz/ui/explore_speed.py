@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
 _PASSES = 12  # of a large network: to warm up, watched and unwatched
-_ROWS = 12
+_ROWS = 12  # of the table are seen at once
 
 
 def speed(selection: Selection, trace: Trace) -> None:
-    """Draw the roofline of the network on this machine, and list its slowest operators."""
+    """Draw the roofline of the network on this machine, and list its operators by their time."""
     if not agreed(selection, trace, "speed", "Measure it on this machine", _PASSES):
         return
     try:
@@ -40,7 +40,7 @@ def speed(selection: Selection, trace: Trace) -> None:
         charts.speed_sentence(frame),
         key="explore_roofline",
         alt=f"{int(frame['achieved'].notna().sum())} operators by FLOPs per byte and FLOP/s under "
-        "the machine's roof; the table below has the slowest.",
+        "the machine's roof; the table below has their numbers.",
     )
     st.caption(
         "The larger a mark, the larger its share of the time. On the roof an operator does all "
@@ -86,9 +86,10 @@ def _facts(found: Roofline, peaks: Peaks) -> None:
 
 
 def _slowest(frame: pd.DataFrame) -> None:
-    rows = charts.slowest(frame, _ROWS)
-    held = rows["share"].sum()
-    st.header("The slowest", anchor=False)
+    rows = charts.slowest(frame, len(frame))
+    first = min(_ROWS, len(rows))
+    held = rows["share"].iloc[:first].sum()
+    st.header("The slowest first", anchor=False)
     table = pd.DataFrame(
         {
             "path": rows["path"],
@@ -106,12 +107,16 @@ def _slowest(frame: pd.DataFrame) -> None:
         table,
         column_config=_columns(float(rows["share"].max()) or 1.0),
         hide_index=True,
-        height=38 + 35 * len(rows),
+        height=38 + 35 * first,
         key="explore_slowest",
         placeholder="–",
-        alt=f"The {len(rows)} slowest operators with time, share and FLOP/s",
+        alt=f"{len(rows)} operators, the slowest first, with time, share and FLOP/s",
     )
-    st.caption(f"These {len(rows)} of {len(frame)} operators take {held * 100:.0f} % of the time.")
+    if first < len(rows):
+        st.caption(
+            f"The first {first} of {len(rows)} operators take {held * 100:.0f} % of the time; "
+            "scroll for the others."
+        )
 
 
 def _columns(highest: float) -> dict[str, ColumnConfig]:

@@ -14,6 +14,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, KnobValue, Variant
 from cnnviz.ui import url
 from cnnviz.ui.caches import Knobs
+from cnnviz.ui.format import size as format_size
 
 MAX_SIDE = 1024
 MAX_CLASSES = 100_000
@@ -42,9 +43,26 @@ class Selection:
     def arguments(self) -> tuple[str, Knobs, tuple[int, int, int], int]:
         """The arguments of the functions in `cnnviz.ui.caches`, with every default filled in."""
         knobs = self.variant.check_knobs(dict(self.knobs))
-        size = self.input_size or self.variant.input_size
+        size = self.input_size or self.variant.input_for(**knobs)
         classes = self.num_classes or self.variant.num_classes
         return self.variant.name, tuple(sorted(knobs.items())), size, classes
+
+    @property
+    def title(self) -> str:
+        """The variant's title with whatever is not its default: "VGG-16, width 0.5, 9 classes"."""
+        _, _, size, classes = self.arguments
+        knobs = self.variant.check_knobs(dict(self.knobs))  # in the variant's order
+        parts = [self.variant.titled(knobs)]
+        if size != self.variant.input_for(**knobs):
+            parts.append(f"input {format_size(size)}")
+        if classes != self.variant.num_classes:
+            parts.append(f"{classes:,} {'class' if classes == 1 else 'classes'}")
+        return ", ".join(parts)
+
+    @property
+    def is_default(self) -> bool:
+        """Tell whether the variant stands as it is, with no setting changed."""
+        return self.arguments == Selection(self.variant).arguments
 
     def to_query(self) -> dict[str, str]:
         """Return the query of this selection: the variant and whatever is not its default."""
@@ -52,7 +70,7 @@ class Selection:
         query = {"variant": self.variant.name}
         defaults = {knob.name: knob.default for knob in self.variant.knobs}
         query |= {name: _text(value) for name, value in knobs if value != defaults[name]}
-        if size != self.variant.input_size:
+        if size != self.variant.input_for(**dict(knobs)):
             query["input"] = "x".join(map(str, size))
         if classes != self.variant.num_classes:
             query["classes"] = str(classes)
@@ -81,7 +99,9 @@ def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
             knobs[knob.name] = knob.check(query.get(knob.name, knob.default))
         except CnnvizError as error:
             problems.append(f"{error} Showing {_text(knob.default)} instead.")
-    size, classes = variant.input_size, variant.num_classes
+    foreign = _all_knobs() & query.keys() - {knob.name for knob in variant.knobs}
+    problems += [f"{variant.title} has no setting called {name}." for name in sorted(foreign)]
+    size, classes = variant.input_for(**knobs), variant.num_classes
     try:
         size = _read_size(query["input"], variant) if "input" in query else size
     except CnnvizError as error:
@@ -92,6 +112,11 @@ def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
     else:
         problems.append(f"classes must be a whole number from 1 to {MAX_CLASSES}, not {text!r}.")
     return Selection(variant, knobs, size, classes), problems
+
+
+def _all_knobs() -> set[str]:
+    """Return the names of the knobs of every variant: what else a URL has may be anybody's."""
+    return {knob.name for variant in registry.list_variants() for knob in variant.knobs}
 
 
 def _read_size(text: str, variant: Variant) -> tuple[int, int, int]:
@@ -122,7 +147,7 @@ def pick() -> tuple[Selection, list[str]]:
     that is rewritten as soon as it is visited would keep Back from ever leaving the page.
     """
     state = st.session_state
-    query = {key: st.query_params[key] for key in st.query_params if key not in VIEW_KEYS}
+    query = {key: value for key, value in url.query().items() if key not in VIEW_KEYS}
     arrived = _FAMILY not in state  # the pickers are forgotten while another page is shown
     # `url` takes out what is empty.
     if arrived or {key: value for key, value in query.items() if value} != state.get(_SEEN):
@@ -156,13 +181,12 @@ def _follow(query: Mapping[str, str], arrived: bool) -> None:
 def _seed(selection: Selection) -> None:
     """Put `selection` into the pickers."""
     name, knobs, (_, height, width), classes = selection.arguments
-    st.session_state[_FAMILY] = selection.variant.architecture
-    st.session_state[_VARIANT] = name
-    st.session_state[_key(name, "classes")] = classes
-    st.session_state[_key(name, "input_height")] = height
-    st.session_state[_key(name, "input_width")] = width
-    for knob, value in knobs:
-        st.session_state[_key(name, knob)] = value
+    picked: dict[str, object] = {_FAMILY: selection.variant.architecture, _VARIANT: name}
+    settings = {"classes": classes, "input_height": height, "input_width": width, **dict(knobs)}
+    picked |= {_key(name, setting): value for setting, value in settings.items()}
+    for key, value in picked.items():
+        st.session_state[key] = value
+        url.chosen_by(key)
 
 
 def _key(variant: str, name: str) -> str:
@@ -201,7 +225,7 @@ def _row() -> Selection:
 
 
 def _settings(variant: Variant) -> Selection:
-    knobs = {knob.name: _knob(variant.name, knob) for knob in variant.knobs}
+    knobs = {knob.name: _knob(variant, knob) for knob in variant.knobs}
     tall, wide = st.columns(2)
     height = tall.number_input(
         "Input height", 1, MAX_SIDE, step=1, key=_key(variant.name, "input_height")
@@ -213,14 +237,30 @@ def _settings(variant: Variant) -> Selection:
     return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
 
 
-def _knob(variant: str, knob: Knob) -> KnobValue:
+def _resize(variant: Variant) -> None:
+    """Set the input's height and width to the resolution that was picked."""
+    side = st.session_state[_key(variant.name, "resolution")]
+    for name in ("input_height", "input_width"):
+        st.session_state[_key(variant.name, name)] = side
+
+
+def _knob(variant: Variant, knob: Knob) -> KnobValue:
     """Write the control that fits a knob: a switch, a choice or a number."""
-    key, label = _key(variant, knob.name), knob.name.replace("_", " ").capitalize()
+    key, label = _key(variant.name, knob.name), knob.name.replace("_", " ").capitalize()
+    label = {"lrn": "LRN", "aux": "Auxiliary classifiers"}.get(knob.name, label)
     value: KnobValue
     if isinstance(knob.default, bool):
         value = st.toggle(label, key=key, help=knob.help)
     elif knob.choices:
-        value = st.selectbox(label, knob.choices, key=key, help=knob.help, format_func=_text)
+        value = st.selectbox(
+            label,
+            knob.choices,
+            key=key,
+            help=knob.help,
+            format_func=_text,
+            on_change=_resize if knob.name == "resolution" else None,
+            args=(variant,),
+        )
     elif isinstance(knob.default, int):
         low, high = int(knob.low or 0), int(knob.high or MAX_SIDE)
         value = st.number_input(label, low, high, step=1, key=key, help=knob.help)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -17,11 +18,13 @@ from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si
 
 _KEY = "explore_other"
+_STEP = "convnext_road_"  # networks that each change one thing of the one before
+_SIDESTEPS = {11: 8}  # steps 9 and 10 try kernels that the road does not keep
 _OF = "explore_other_of"  # the variant beside which the other one stands
 
 
 def two(selection: Selection, trace: Trace) -> None:
-    """Write the chosen network beside a second one, by default its predecessor on the road."""
+    """Write the chosen network beside a second one, by default the one that it came from."""
     chosen = selection.variant
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = Selection(_pick(chosen))
@@ -29,7 +32,7 @@ def two(selection: Selection, trace: Trace) -> None:
         st.toggle("Layers that are the same too", key="explore_two_all")
     reference = caches.traced(*other.arguments)
     pairs = caches.pairs(other.arguments, selection.arguments)
-    titles = (other.variant.title, chosen.title)
+    titles = (other.title, selection.title)
     st.subheader(_sentence(pairs, *titles), anchor=False)
     st.html(_STYLE + _numbers(reference, trace, titles))
     st.html(_layers([p for p in pairs if all_layers or p.state != "same"], titles))
@@ -42,7 +45,7 @@ def two(selection: Selection, trace: Trace) -> None:
 def _pick(chosen: Variant) -> Variant:
     """Write the picker of the second network; the URL has it as ``other``."""
     names = [variant.name for variant in registry.list_variants()]
-    default = (predecessor(chosen) or registry.get(names[names.index(chosen.name) + 1])).name
+    default = _before(chosen, names)
     asked = url.read("other")
     if st.session_state.get(_OF) != chosen.name:  # its default may be another one
         st.session_state.pop(_KEY, None)
@@ -60,16 +63,29 @@ def _pick(chosen: Variant) -> Variant:
     return registry.get(name)
 
 
+def _before(chosen: Variant, names: Sequence[str]) -> str:
+    """Return what stands beside `chosen` unasked: its predecessor, or the step before its own."""
+    number = chosen.name.removeprefix(_STEP)
+    if number.isdigit():
+        step = f"{_STEP}{_SIDESTEPS.get(int(number), int(number) - 1):02d}"
+        if step in names:
+            return step
+    before = predecessor(chosen)
+    if before is not None:
+        return before.name
+    family = [variant.name for variant in registry.list_variants(chosen.architecture)]
+    return family[0] if chosen.name != family[0] else family[1]
+
+
 def _sentence(pairs: Sequence[Pair], left: str, right: str) -> str:
-    changed = sum(pair.state == "differs" for pair in pairs)
-    gone = sum(pair.state == "only left" for pair in pairs)
-    new = sum(pair.state == "only right" for pair in pairs)
-    if not changed + gone + new:
+    found = Counter(pair.state for pair in pairs)
+    states = {"differs": "changed", "only left": "gone", "only right": "new"}
+    told = [f"{found[state]} {word}" for state, word in states.items() if found[state]]
+    if not told:
         return f"{left} and {right} have the same layers"
-    return (
-        f"From {left} to {right}: {changed} layer{'' if changed == 1 else 's'} changed, "
-        f"{gone} gone, {new} new"
-    )
+    number, _, word = told[0].partition(" ")
+    first = f"{number} layer{'' if number == '1' else 's'} {word}"
+    return f"From {left} to {right}: {', '.join([first, *told[1:]])}"
 
 
 def _numbers(left: Trace, right: Trace, titles: tuple[str, str]) -> str:
@@ -164,7 +180,9 @@ _STYLE = """<style>
 .stApp { --two-differs: light-dark(#8a5200, #e8b15c); --two-left: light-dark(#a3333d, #f09a9f);
   --two-right: light-dark(#1f5aa8, #8ab8f5); --two-ground: light-dark(#fcfcfb, #14161a); }
 @media (max-width: 640px) {
-  .two-layers thead { display: none; }
+  .two-layers thead { position: sticky; top: 0; z-index: 1; background: var(--two-ground); }
+  .two-layers th { position: static; border: 0; width: auto; padding: .2rem .5rem; }
+  .two-layers th:last-child { display: none; }
   .two-layers tr { display: grid; grid-template-columns: 1fr 1fr; padding: .3rem 0;
     border-bottom: 1px solid var(--line); }
   .two-layers td { width: auto !important; border: 0; padding: .2rem .5rem;

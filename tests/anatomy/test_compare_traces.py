@@ -63,6 +63,27 @@ def test_stages_stand_beside_stages():
     assert all(p.right and p.left.output_shape == p.right.output_shape for p in pools)
 
 
+def test_alexnet_has_lenets_layers_with_others_between():
+    pairs = {
+        pair.left.path: pair.right.path
+        for pair in compared("lenet5", "alexnet_2012")
+        if pair.left and pair.right
+    }
+    assert pairs["c1"] == "conv1"
+    assert pairs["tanh"] == "relu1"
+    assert pairs["s2"] == "pool1"
+    assert pairs["s4"] == "pool5"
+
+
+def test_a_pool_without_a_stride_moves_by_its_window():
+    named = {step.path: step for step in steps(inspect_variant("lenet5"))}
+    assert named["s2"].words == "avg_pool2d 2 × 2, stride 2"  # its maps are half as wide
+    assert named["c3.reads_all"].words == "conv2d 5 × 5, 1 filter"
+    pool, moved = nn.MaxPool2d(3), nn.MaxPool2d(3, stride=1)
+    (pair,) = compare_traces(trace(pool, (1, 9, 9)), trace(moved, (1, 9, 9)))
+    assert pair.differences == (("stride", "3", "1"),)
+
+
 def test_defaults_are_spelt_out_where_they_differ():
     left = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(6, 5)), (3, 8, 8))
     right = trace(

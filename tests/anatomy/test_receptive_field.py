@@ -129,3 +129,28 @@ def test_the_gradient_stays_inside_and_fills_the_window(model):
     if not any(isinstance(step, nn.ConvTranspose2d) for step in model) and low > 0 and high < 95:
         assert high - low + 1 == size
         assert reach(model, image, middle + 1)[0] - low == jump
+
+
+class Squeezing(nn.Module):
+    """Squeeze-and-excitation between two convolutions: the second one sees the whole input."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = conv(), conv()
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.second(x * torch.sigmoid(x.mean((2, 3), keepdim=True)))
+
+
+def test_the_last_map_without_a_known_field_hides_those_before_it():
+    traced = trace(Squeezing(), (4, 32, 32))
+    assert traced.layer("first").receptive_field == 3
+    assert traced.receptive_field is None  # not the 3 of the first: of the last map none is known
+    assert trace(nn.Sequential(conv(), conv()), (4, 32, 32)).receptive_field == (5, 1)
+
+
+def test_tokens_after_attention_have_no_field():
+    attention = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    model = Apply(lambda x, c, a: a(c(x).flatten(2).transpose(1, 2)), conv(4, 4), attention)
+    assert trace(model, (4, 32, 32)).receptive_field is None

@@ -19,6 +19,10 @@ def html_of(app: AppTest) -> str:
     return " ".join(element.proto.body for element in app.get("html"))
 
 
+def markdown_of(app: AppTest) -> str:
+    return " ".join(item.value for item in app.markdown)
+
+
 def links_of(app: AppTest) -> dict[str, str]:
     """The pages that are linked to, with the state that they open in."""
     return {link.proto.page: link.proto.query_string for link in app.get("page_link")}
@@ -52,6 +56,54 @@ def test_settings_in_the_url_count():
     app.number_input(key="explore_resnet18_classes").set_value(1000).run()
     assert "11,689,512" in html_of(app)
     assert "classes" not in app.query_params
+
+
+def test_the_resolution_of_mobilenet_sets_the_input():
+    app = opened(variant="mobilenet_v1", width="0.5", resolution="128")
+    assert "49,160,192 MACs" in html_of(app)  # α 0.5 at 128, as the paper counts
+    assert "3 × 128 × 128" in html_of(app)
+    assert "input" not in app.query_params
+    app.selectbox(key="explore_mobilenet_v1_resolution").set_value(160).run()
+    assert app.number_input(key="explore_mobilenet_v1_input_width").value == 160
+    assert app.query_params["resolution"] == "160"
+    app.number_input(key="explore_mobilenet_v1_width").set_value(1.0).run()
+    assert "290,675,200 MACs" in html_of(app)
+    app.number_input(key="explore_mobilenet_v1_input_height").set_value(96).run()
+    assert app.query_params["input"] == "3x96x160"
+    app = opened(variant="mobilenet_v1", resolution="160", input="3x96x160")
+    assert "3 × 96 × 160" in html_of(app)
+    assert app.query_params["input"] == "3x96x160"
+
+
+def test_a_network_with_other_settings_says_so():
+    app = opened(variant="mobilenet_v1", width="0.5", resolution="128", classes="7")
+    assert "<h2>MobileNetV1, width 0.5, resolution 128, 7 classes</h2>" in markdown_of(app)
+    app = opened(variant="resnet50", input="3x64x96")
+    assert "<h2>ResNet-50, input 3 × 64 × 96</h2>" in markdown_of(app)
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "top-1" not in captions  # published for another input
+    assert "<h2>ResNet-50</h2>" in markdown_of(opened(variant="resnet50"))
+
+
+def test_a_setting_of_another_network_is_named():
+    app = opened(variant="resnet20_cifar", shortcut="B", utm_source="mail")
+    assert [item.value for item in app.warning] == [
+        "ResNet-20 for CIFAR-10 has no setting called shortcut."
+    ]
+    app.selectbox(key="explore_variant").set_value("resnet18_cifar").run()
+    assert not app.warning
+    assert "shortcut" not in app.query_params
+
+
+def test_parameters_that_prediction_does_not_use_are_counted_apart():
+    app = opened(variant="googlenet_2014", aux="true", view="cost")
+    assert "13,378,280 parameters" in html_of(app)
+    assert "6.38 M of them in parts that prediction skips" in html_of(app)  # less 6,998,552
+    said = " ".join(caption.value for caption in app.caption)
+    assert "The other 6.38 M parameters (47.7 %) are in auxiliary classifiers" in said
+    app.segmented_control(key="explore_cost").set_value("macs").run()
+    assert "auxiliary" not in " ".join(caption.value for caption in app.caption)
+    assert "prediction skips" not in html_of(opened(variant="googlenet_2014"))
 
 
 def test_picking_a_family_opens_its_first_variant():
@@ -108,6 +160,8 @@ def test_a_known_network_answers_within_the_budget():
 
 def test_small_networks_can_be_trained_from_here():
     assert links_of(opened(variant="resnet20_cifar"))["train"] == "variant=resnet20_cifar"
+    thin = links_of(opened(variant="vgg11_cifar", width="0.5", classes="20"))
+    assert thin["train"] == "variant=vgg11_cifar&width=0.5"
     assert "train" not in links_of(opened(variant="vgg16"))
 
 

@@ -49,10 +49,29 @@ def test_a_layer_in_the_url_is_shown_and_described():
     assert app.query_params["layer"] == "layer3.2.conv2"
 
 
+def test_a_chosen_operator_leads_to_its_row_of_the_table():
+    app = opened("vgg16_cifar", layer="features.5", width="0.5")
+    assert "row 5 of the layer table" in html_of(app)
+    next(button for button in app.button if "row" in button.label).click().run()
+    assert not app.exception
+    assert app.segmented_control(key="explore_view").value == "layers"
+    assert app.dataframe[0].value["index"].tolist() == [5]
+    assert app.query_params["find"] == "features.5"
+    assert app.query_params["width"] == "0.5"
+    assert "view" not in app.query_params
+
+
 def test_a_layer_that_is_not_there_is_left_out():
     app = opened("lenet5", layer="<script>")
     assert "layer" not in app.query_params
     assert app.selectbox(key="drawing_chosen").value is None
+
+
+def test_auxiliary_classifiers_are_said_to_be_missing():
+    said = "Auxiliary classifiers, which only training runs, are not drawn."
+    for aux, expected in (("true", True), ("false", False)):
+        captions = " ".join(item.value for item in opened("googlenet_2014", aux=aux).caption)
+        assert (said in captions) == expected
 
 
 def test_finding_a_layer_unfolds_what_holds_it():
@@ -142,3 +161,11 @@ def test_a_chosen_node_leads_to_its_filters_and_its_units():
     assert found["filters"] == found["deconvnet"] == f"variant=googlenet&layer={last}"
     app = opened("googlenet", layer="fc")
     assert not [link for link in app.get("page_link") if "layer=" in link.proto.query_string]
+
+
+def test_a_block_that_its_parts_have_the_name_of_is_told_by_its_number():
+    app = opened("mobilenet_v1_full", level="stages")
+    svg = picture(app)["svg"]
+    assert ">blocks.3.full<" in svg
+    assert ">blocks.6 – 10<" in svg
+    assert ">full<" not in svg

@@ -56,12 +56,39 @@ def test_without_a_choice_the_other_follows_the_variant():
     assert "other" not in app.query_params
 
 
+@pytest.mark.parametrize(
+    ("step", "before"),
+    [
+        ("convnext_road_07", "convnext_road_06"),
+        ("convnext_road_11", "convnext_road_08"),  # 09 and 10 try kernels that are not kept
+        ("convnext_road_00", "mobilenet_v1"),
+    ],
+)
+def test_a_step_of_the_road_stands_beside_the_one_before(step, before):
+    app = opened(variant=step, view="two")
+    assert app.selectbox(key="explore_other").value == before
+
+
+def test_settings_tell_a_network_from_itself():
+    app = opened(variant="mobilenet_v1", view="two", other="mobilenet_v1", width="0.5")
+    assert app.subheader[0].value.startswith("From MobileNetV1 to MobileNetV1, width 0.5: ")
+
+
 def test_equal_layers_can_be_left_out():
     app = opened(variant="vgg16_bn", view="two", other="vgg16")
     assert html_of(app).count("the same") == 13 + 15 + 6 + 3  # convolutions, ReLUs, pools, linear
     app.toggle(key="explore_two_all").set_value(False).run()
     assert "the same" not in html_of(app)
     assert html_of(app).count("only in VGG-16 BN") == 13
+
+
+def test_the_sentence_counts_what_there_is():
+    title = opened(variant="convnext_road_12", view="two").subheader[0].value
+    assert title == (
+        "From ConvNeXt road 11 (GELU) to ConvNeXt road 12 (fewer activations): 37 layers gone"
+    )
+    title = opened(variant="convnext_road_02", view="two").subheader[0].value
+    assert title.endswith("to ConvNeXt road 02 (patchify stem): 1 layer changed, 1 gone")
 
 
 def test_a_network_beside_itself():
@@ -76,7 +103,11 @@ def test_an_unknown_other_is_named():
 
 
 def test_the_first_family_is_compared_with_the_second_variant():
-    assert opened(variant="lenet5", view="two").selectbox(key="explore_other").value
+    assert opened(variant="lenet5", view="two").selectbox(key="explore_other").value == (
+        "lenet_modern"
+    )
+    for other in ("lenet_modern", "lenet5_cifar"):
+        assert opened(variant=other, view="two").selectbox(key="explore_other").value == "lenet5"
     assert predecessor(registry.get("lenet5")) is None
 
 
@@ -99,6 +130,8 @@ def test_the_headline_compares_with_the_predecessor():
     assert "3 fully connected; 8 in AlexNet" in page
     assert "in 32-bit floats; 1.02 × AlexNet" in page  # 62,357,608 / 61,100,840
     assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 714,188,480
+    page = html_of(opened(variant="mobilenet_v1_cifar")).replace("\N{NO-BREAK SPACE}", " ")
+    assert "1 fully connected; 18 in ResNet-18" in page  # the family has others
     assert "LeNet" not in html_of(opened(variant="lenet5")).split("</dl>")[0]
 
 
@@ -108,6 +141,7 @@ def test_where_it_costs():
     assert titles[0] == "features.7 holds 50 % of the parameters"
     table = html_of(app).split('<table class="stages">')[1]
     assert table.index("features.0") < table.index("features.1") < table.index("features.7")
+    assert "<small>&lt; 0.1 %</small>" in table  # but not 0 %
     assert 'title="14,289,408"' in table  # 3 · (768·50 + 2·768 + 769·3072 + 3073·768 + 768)
     app.segmented_control(key="explore_cost").set_value("output_bytes").run()
     assert app.query_params["cost"] == "activations"

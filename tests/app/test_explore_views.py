@@ -54,11 +54,14 @@ def test_a_layer_on_a_picture():
     app = opened(variant="resnet20_cifar", view="field", layer="layer3.2.add")
     assert not app.warning
     assert "One position of layer3.2.add sees 81 × 81 pixels; half of its gradient" in headings(app)
-    assert "From layer2.2.conv1 on" in headings(app)  # 33 pixels of 32
+    assert "layer2.2.conv1 is the first layer" in headings(app)  # 33 pixels of 32
+    wide = opened(variant="resnet20_cifar", view="field", input="3x32x64")
+    assert "layer3.1.conv2 is the first layer" in headings(wide)  # 65 pixels: not the height alone
     assert "32 × 32 pixels of them inside the picture" in text_of(app)
     assert "The weights are random" in text_of(app)
     assert "cut at the border" in text_of(app)
-    assert [chart.proto.alt != "" for chart in app.get("plotly_chart")] == [True, True]
+    assert 'role="img" aria-label="One position of layer3.2.add sees' in text_of(app)
+    assert "a large one for layer3.2.add at 81 pixels" in text_of(app)
 
 
 def test_another_layer_and_photo_go_into_the_url():
@@ -104,6 +107,23 @@ def test_a_layer_that_cannot_be_shown(layer, reason):
     assert not app.warning
 
 
+def test_a_block_chosen_in_the_drawing_shows_its_last_layer():
+    app = opened(variant="resnet20_cifar", view="field", layer="layer2.0")
+    assert not app.warning
+    assert app.selectbox(key="explore_field_resnet20_cifar").value == "layer2.0.relu2"
+    assert app.query_params["layer"] == "layer2.0"  # the drawing finds its block again
+    app.selectbox(key="explore_photo").set_value("rocket").run()
+    assert app.query_params["layer"] == "layer2.0"
+    app.selectbox(key="explore_family").set_value("lenet").run()
+    assert not app.warning
+    assert "layer" not in app.query_params
+    app = opened(variant="resnet20_cifar", view="field", layer="layer2.0")
+    app.selectbox(key="explore_field_resnet20_cifar").set_value("layer2.0.add").run()
+    assert app.query_params["layer"] == "layer2.0.add"
+    app = opened(variant="vgg16", view="field", layer="classifier")
+    assert "has no positions" in app.warning[0].value
+
+
 def test_another_variant_forgets_the_layer_without_a_word():
     app = opened(variant="resnet20_cifar", view="field", layer="layer1.0.conv1")
     app.selectbox(key="explore_variant").set_value("resnet18").run()
@@ -124,10 +144,11 @@ def test_a_functional_layer_by_its_link():
 def test_a_small_network_is_timed_at_once(quick_peaks):
     app = opened(variant="resnet20_cifar", view="speed")
     assert "operators take half of the" in headings(app)
-    assert "of 19 convolutions" in headings(app)
+    assert "19 convolutions" in headings(app)
     assert "100 GFLOP/s" in html_of(app)
     table = app.dataframe[0].value
-    assert len(table) == 12
+    assert len(table) == 73  # every operator
+    assert "The first 12 of 73 operators take" in text_of(app)
     assert table["ms"].is_monotonic_decreasing
     app.button(key="explore_speed_again").click().run()
     assert not app.exception
@@ -139,7 +160,7 @@ def test_a_large_network_is_asked_for_first(quick_peaks):
     assert not app.subheader
     app.button(key="explore_start_speed").click().run()
     assert not app.exception
-    assert "of 20 convolutions" in headings(app)
+    assert "20 convolutions" in headings(app)
 
 
 def test_three_counts_side_by_side():
@@ -156,6 +177,7 @@ def test_large_networks_are_counted_when_asked():
     app = opened(variant="vgg11", view="opinion")
     assert "torchinfo" not in html_of(app)
     assert app.button(key="explore_start_opinion").label == "Ask torchinfo and fvcore"
+    assert "about 1 second of one core" in opened(variant="googlenet", view="opinion").info[0].value
 
 
 def test_the_verdict():
@@ -164,8 +186,8 @@ def test_the_verdict():
     more, fewer = Opinion("fvcore", 100, 1100, ""), Opinion("fvcore", 100, 996, "")
     failed = Opinion("fvcore", None, None, "")
     assert verdict([own, same, same]) == "All agree on the parameters; all agree on the MACs"
-    assert verdict([own, same, more]).endswith("of MACs, fvcore 10 % more than this app")
-    assert verdict([own, same, fewer]).endswith("of MACs, fvcore 0.4 % fewer than this app")
+    assert verdict([own, same, more]).endswith("; fvcore counts 10 % more MACs than this app")
+    assert verdict([own, same, fewer]).endswith("; fvcore counts 0.4 % fewer MACs than this app")
     assert "fvcore cannot count the MACs; the others agree on the MACs" in verdict(
         [own, same, failed]
     )

@@ -170,3 +170,36 @@ def test_seeds_are_drawn_as_mean_and_deviation(frame):
     assert compare.sentence(seeds[:1]) == (
         "ResNet-20 gets 91.0 ± 0.4 % of the test images right (3 seeds, mean ± sd)"
     )
+
+
+def test_the_frontier_leaves_out_what_a_cheaper_network_beats():
+    costs = pd.Series([100.0, 10.0, 50.0, 10.0, 200.0])
+    accuracies = pd.Series([0.9, 0.5, 0.95, 0.6, 0.97])
+    assert compare.frontier(costs, accuracies) == [(10, 0.6), (50, 0.95), (200, 0.97)]
+    assert compare.frontier(costs[:0], accuracies[:0]) == []
+
+
+def test_the_frontier_is_drawn_as_stairs_to_the_edge(frame):
+    figure = compare.accuracy_against(frame, "params", dark=False)
+    best = compare.frontier(frame["params"], frame["accuracy"])
+    assert len(best) == 3
+    lines = [(s.x0, s.y0, s.x1, s.y1) for s in figure.layout.shapes]
+    flat = [line for line in lines if line[1] == line[3]]
+    assert [line[:2] for line in flat] == best
+    assert [line[2] for line in flat[:-1]] == [cost for cost, _ in best[1:]]
+    assert flat[-1][2] == pytest.approx(10 ** figure.layout.xaxis.range[1])
+    steps = [line for line in lines if line[1] != line[3]]
+    assert [(x, y) for x, _, _, y in steps] == best[1:]
+    assert not compare.accuracy_against(frame[:1], "params", dark=False).layout.shapes
+
+
+def test_the_axis_of_costs_has_ticks_that_are_round_numbers(frame):
+    near = frame.assign(params=[60_000, 270_000, 1_200_000])
+    axis = compare.accuracy_against(near, "params", dark=False).layout.xaxis
+    assert list(axis.tickvals) == [5e4, 1e5, 2e5, 5e5, 1e6, 2e6]
+    assert axis.tickformat == "~s"  # 50k
+    far = frame.assign(params=[60_000, 270_000, 120_000_000])
+    axis = compare.accuracy_against(far, "params", dark=False).layout.xaxis
+    assert list(axis.tickvals) == [1e5, 1e6, 1e7, 1e8]
+    axis = compare.accuracy_against(frame, "weight_bytes", dark=False).layout.xaxis
+    assert axis.tickformat == "~g"  # megabytes: 0.2, not 200m

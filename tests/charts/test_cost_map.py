@@ -120,3 +120,32 @@ def test_layers_with_memory_alone_get_a_bar_too():
     shares = [float(share) for share in re.findall(r"activations \(([\d.]+) %\)", html)]
     assert sum(shares) == pytest.approx(100, abs=0.005 * len(shares))
     assert 'data-words="maxpool: ' in html
+
+
+def test_the_largest_layer_or_the_number_of_equal_ones():
+    assert cost_map.layer_sentence(layer_frame("googlenet"), "params") == (
+        "fc is the largest layer, with 15 %"
+    )
+    frame = layer_frame("convnext_large")
+    assert cost_map.layer_sentence(frame, "macs") == "72 layers are the largest, with 1.3 % each"
+
+
+def test_parts_that_prediction_skips_are_said_apart():
+    frame = layer_frame("googlenet", (("aux", True),))  # 6,379,984 of 13,004,888 in both heads
+    assert costs.cost_sentence(frame, "params") == (
+        "7 of 115 layers hold 28 % of the parameters; 49 % are in parts that prediction skips"
+    )
+    assert costs.cost_sentence(frame, "macs") == "5 of 58 layers hold 54 % of the multiplications"
+
+
+def test_all_is_said_of_all_alone():
+    sentence = cost_map.stage_sentence(layer_frame("lenet_modern"), "params")
+    assert sentence == "block 2 and classifier together have more than 99 % of the parameters"
+    assert costs.whole_percent(1.0) == "100 %"
+    assert costs.whole_percent(0.0) == "0 %"
+    assert costs.whole_percent(0.004) == "less than 1 %"
+
+
+def test_the_stages_of_the_map_have_their_shares():
+    html = cost_map.cost_areas(layer_frame("lenet5"), "macs")
+    assert "<b>c3 46.1 %</b>" in html  # 150,000 of 325,680

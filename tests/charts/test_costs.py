@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cnnviz.charts import costs
+from cnnviz.ui.caches import layer_frame
 
 
 @pytest.fixture
@@ -58,15 +59,50 @@ def test_names_are_escaped(frame):
 def test_the_sentence_names_the_layers_that_make_half(frame):
     assert costs.cost_sentence(frame, "params") == "fc alone holds 60 % of the parameters"
     assert costs.cost_sentence(frame, "macs") == "conv1 alone holds 90 % of the multiplications"
-    frame["path"] = ["conv1", "relu", "conv2", "fc"]
-    frame["params_share"] = [0.26, 0, 0.25, 0.24]
-    assert costs.cost_sentence(frame, "params") == "2 of 3 layers hold 51 % of the parameters"
+    frame["path"] = ["conv1", "scale", "conv2", "fc"]
+    frame["params_share"] = [0.27, 0.22, 0.26, 0.25]
+    assert costs.cost_sentence(frame, "params") == "2 of 4 layers hold 53 % of the parameters"
 
 
 def test_the_sentence_names_the_stage_that_holds_most(frame):
     frame["path"] = ["stem.conv", "stem.relu", "block.conv", "block.fc"]
     frame["params_share"] = [0.3, 0, 0.3, 0.4]
     assert costs.cost_sentence(frame, "params") == "block holds 70 % of the parameters"
+
+
+def test_stages_with_about_as_much_are_named_together(frame):
+    frame["path"] = ["stem.conv", "layer1.conv", "layer2.conv", "layer3.fc"]
+    frame["params_share"] = [0.01, 0.33, 0.34, 0.32]
+    assert costs.cost_sentence(frame, "params") == (
+        "layer1, layer2 and layer3 hold 32 to 34 % of the parameters each"
+    )
+    frame["params_share"] = [0.02, 0.49, 0.49, 0.0]
+    assert costs.cost_sentence(frame, "params") == (
+        "layer1 and layer2 hold 49 % of the parameters each"
+    )
+
+
+def test_the_stage_that_the_sentence_names_is_marked_with_its_share():
+    frame = layer_frame("lenet5")  # C3 is three convolutions, as its table of links has them
+    assert costs.cost_sentence(frame, "macs") == "c3 holds 46 % of the multiplications"
+    html = costs.cost_bars(frame, "macs")
+    marks = re.findall(r'<span style="left:([\d.]+)%;width:([\d.]+)%"><b class="">([^<]+)<', html)
+    assert marks == [("16.67", "50.00", "c3: 46 %")]  # the bars 1, 2 and 3 of 6
+    heights = [float(share) for share in re.findall(r"c3[^:]*: [\d,]+ \w+ \(([\d.]+) %", html)]
+    assert sum(heights) == pytest.approx(46.06, abs=0.01)
+
+
+def test_one_bar_needs_no_mark():
+    frame = layer_frame("zfnet")
+    assert costs.cost_sentence(frame, "macs") == "conv2 holds 36 % of the multiplications"
+    assert '<div class="marks"></div>' in costs.cost_bars(frame, "macs")
+
+
+def test_words_of_a_mark_stay_inside_the_chart():
+    html = costs.cost_bars(layer_frame("resnet50"), "params")
+    assert '<b class="far">layer4: 59 %</b>' in html
+    html = costs.cost_bars(layer_frame("vgg11_cifar"), "output_bytes")
+    assert '<b class="near">block 1: 44 %</b>' in html
 
 
 def test_unknown_macs_and_empty_networks(frame):

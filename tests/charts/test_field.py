@@ -1,51 +1,119 @@
 import base64
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from cnnviz.charts import field
-from cnnviz.images import encode_png
 
-CORE = field.Frame(3, 3, 2, 2)
+GROWTH = pd.DataFrame({"path": ["a", "b", "side", "c"], "receptive_field": [3, 7, 5, 40]})
 
 
-def drawn(core=CORE):
+def styles(html, kind):
+    """The places of the elements of a class, as {property: share of the whole}."""
+    return [
+        {
+            name: float(value.rstrip("%")) / 100
+            for name, value in (pair.split(":") for pair in element.get("style").split(";"))
+        }
+        for element in ElementTree.fromstring(html).iter()
+        if element.get("class") == kind
+    ]
+
+
+def test_the_heat_map_goes_by_the_square_root():
     density = np.zeros((8, 10))
-    density[3:5, 3:5] = [[0.64, 0.16], [0.16, 0.04]]
-    photo = encode_png(np.zeros((8, 10), np.uint8))
-    return field.field_picture(photo, density, field.Frame(2, 1, 4, 6), core), photo
+    density[3:5, 3:5] = [[0.64, 0.16], [0.16, 0.0064]]
+    heat = field.heat_map(density)
+    assert heat.shape == (8, 10, 4)
+    assert heat[3, 3].tolist() == [255, 243, 196, 255]  # the strongest
+    assert heat[3, 4].tolist() == [255, 106, 0, round(0.45 * 255)]  # a quarter of it: half
+    assert heat[4, 4].tolist() == [255, 106, 0, round(0.09 * 255)]
+    assert not heat[density == 0][:, 3].any()
+    assert not field.heat_map(np.zeros((2, 2)))[..., 3].any()
 
 
-def test_the_map_lies_on_the_photo():
-    figure, photo = drawn()
-    heat, image = figure.data[0], figure.layout.images[0]
-    assert np.allclose(heat.z, [[1, 0.5], [0.5, 0.25]])  # by the square root
-    assert (heat.y0, heat.x0, heat.z.shape) == (3, 3, (2, 2))  # no more than what is not zero
-    assert heat.customdata[0, 0] == 64
-    assert base64.b64decode(image.source.partition(",")[2]) == photo
-    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, -0.5, 10, 8)
-    assert figure.layout.xaxis.range == (-0.5, 9.5)
-    assert figure.layout.yaxis.range == (7.5, -0.5)  # rows run downwards
-    assert figure.layout.yaxis.scaleanchor == "x"
+def test_the_heat_map_lies_on_the_photo():
+    layers = re.findall(r"base64,([^)]+)\)", field.pictures(b"photo", b"heat"))
+    assert [base64.b64decode(layer) for layer in layers] == [b"heat", b"photo"]  # the first on top
 
 
 def test_boxes_stand_on_the_edges_of_pixels():
-    shapes = drawn()[0].layout.shapes
-    edges = {(s.x0, s.x1, s.y0, s.y1): s.line.dash for s in shapes if s.line.width == 2}
-    assert edges == {(0.5, 6.5, 1.5, 5.5): "solid", (2.5, 4.5, 2.5, 4.5): "dot"}
-    assert len(drawn(None)[0].layout.shapes) == 2
+    outer, core = field.Frame(2, 1, 4, 6), field.Frame(3, 3, 2, 2)
+    html = field.field_picture((8, 10), outer, core, 'what is "seen"')
+    assert styles(html, "box") == [{"top": 0.25, "left": 0.1, "height": 0.5, "width": 0.6}]
+    assert styles(html, "core") == [{"top": 0.375, "left": 0.3, "height": 0.25, "width": 0.2}]
+    picture = ElementTree.fromstring(html)
+    assert picture.get("aria-label") == 'what is "seen"'
+    assert picture.get("style") == "aspect-ratio:10 / 8;max-width:min(30rem, 37.50rem)"
+    assert not styles(field.field_picture((8, 10), outer, None, ""), "core")
 
 
 def test_growth():
-    frame = pd.DataFrame({"path": ["a", "b", "side", "c"], "receptive_field": [3, 7, 5, 40]})
-    figure = field.field_growth(frame, 32, "b")
-    line, dots, chosen = figure.data
-    assert line.y == (3, 7, 7, 40)  # a branch with a smaller field does not take it down
-    assert dots.y == (3, 7, 5, 40)
-    assert (chosen.x, chosen.y, chosen.customdata) == ((1,), (7,), ("b",))
-    assert chosen.marker.size > dots.marker.size
-    assert figure.layout.shapes[0].y0 == 32
-    assert field.growth_sentence(frame, 32) == "From c on (4 of 4) a field spans the picture"
-    assert field.growth_sentence(frame, 64) == (
+    html = field.field_growth(GROWTH, 32, "b", "alt")
+    chart = ElementTree.fromstring(html)
+    stairs, dots = (path.get("d") for path in chart.iter("path"))
+    # From 0 to 40 pixels; a branch with a smaller field does not take the line down.
+    assert stairs == "M125.0 925.0H375.0V825.0H625.0V825.0H875.0V0.0"
+    assert dots == "M125.0 925.0h0M375.0 825.0h0M625.0 875.0h0M875.0 0.0h0"
+    words = [element.get("data-words") for element in chart.iter("i")]
+    assert words == ["a: 3 px", "b: 7 px", "side: 5 px", "c: 40 px"]
+    (chosen,) = (element.get("style") for element in chart.iter("s"))
+    assert chosen == "left:37.50%;top:82.50%"
+    assert styles(html, "picture") == [{"bottom": pytest.approx(0.8)}]
+    assert [b.text for b in chart.iter("b")] == [
+        *("0 px", "10 px", "20 px", "30 px", "40 px"),
+        "the picture, 32 px",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "last"), [([1, 1], 30), ([3, 33], 40), ([1688], 2000), ([5, 427], 500)]
+)
+def test_the_axis_holds_every_field_and_the_picture(fields, last):
+    frame = pd.DataFrame({"path": [f"x{i}" for i in range(len(fields))], "receptive_field": fields})
+    chart = ElementTree.fromstring(field.field_growth(frame, 30, "x0", ""))
+    ticks = [b.text for u in chart.iter("u") for b in u]
+    assert ticks[-1] == f"{last:,} px"
+    assert 2 <= len(ticks) <= 6
+
+
+def test_a_tall_picture_is_no_taller_than_a_square_one():
+    picture = ElementTree.fromstring(
+        field.field_picture((100, 20), field.Frame(0, 0, 1, 1), None, "")
+    )
+    assert picture.get("style").endswith("max-width:min(30rem, 6.00rem)")
+
+
+@pytest.mark.parametrize(
+    ("fields", "side", "place"),
+    [
+        ([3, 7, 5, 40], 32, ""),  # crosses the line at its right end
+        ([3, 7], 32, ""),  # never
+        ([3, 40, 80, 90], 32, "late low"),
+        ([3, 300, 800, 900], 32, "late"),  # below the line is the axis
+    ],
+)
+def test_the_name_of_the_pictures_line_stays_clear_of_the_fields(fields, side, place):
+    frame = pd.DataFrame({"path": [f"x{i}" for i in range(len(fields))], "receptive_field": fields})
+    chart = ElementTree.fromstring(field.field_growth(frame, side, "x0", ""))
+    (name,) = (b for b in chart.iter("b") if b.text.startswith("the picture"))
+    assert name.get("class") == place
+
+
+@pytest.mark.parametrize(("layers", "kind"), [(90, "dots"), (91, "dots crowd")])
+def test_the_dots_of_many_layers_are_small(layers, kind):
+    frame = pd.DataFrame({"path": [f"x{i}" for i in range(layers)], "receptive_field": 3})
+    chart = ElementTree.fromstring(field.field_growth(frame, 32, "x0", ""))
+    assert [path.get("class") for path in chart.iter("path")] == [None, kind]
+
+
+def test_growth_in_a_sentence():
+    assert field.growth_sentence(GROWTH, 32) == (
+        "c is the first layer (4 of 4) whose field spans the picture"
+    )
+    assert field.growth_sentence(GROWTH, 64) == (
         "No layer's field spans the 64 pixels of the picture"
     )

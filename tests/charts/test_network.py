@@ -1,3 +1,4 @@
+import re
 import time
 from xml.etree import ElementTree
 
@@ -140,6 +141,20 @@ def test_words_are_escaped():
         text = network.svg(lay_out(graph, set()), caption, evil, title=evil, dark=dark)
         assert "<script" not in text
         assert ElementTree.fromstring(text).get("aria-label") == evil
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [("13 operators of the network", ""), ("TableConvolution of the network", "TableConvol")],
+)
+def test_a_number_of_operators_is_whole_or_not_there(detail, shown):
+    def words(node):
+        return Caption(node.name, detail, "1×2×3", "4 MACs", "")
+
+    graph = graph_of("zfnet_cifar")
+    picture = network.svg(lay_out(graph, {"features"}), words, "input", title="A network")
+    (aside,) = re.findall(r'class="aside"[^>]*>([^<]*)<', picture) or [""]
+    assert aside[: len("TableConvol")] == shown
 
 
 def test_the_chosen_node_is_marked_once():

@@ -71,12 +71,16 @@ def test_a_network_without_arithmetic_has_a_roof_alone(frame):
 def test_the_sentence(frame):
     sentence = roofline.speed_sentence(frame)
     assert sentence == (
-        "2 of 5 operators take half of the 10 ms; 1 of 2 convolutions is limited by memory"
+        "2 of 5 operators take half of the 10 ms; 1 of the 2 convolutions is limited by memory"
     )
     frame["limit"] = "arithmetic"
-    assert roofline.speed_sentence(frame).endswith("none of 2 convolutions is limited by memory")
+    sentence = roofline.speed_sentence(frame)
+    assert sentence.endswith("none of the 2 convolutions is limited by memory")
     frame["limit"] = "memory"
-    assert roofline.speed_sentence(frame).endswith("all of 2 convolutions are limited by memory")
+    assert roofline.speed_sentence(frame).endswith("all 2 convolutions are limited by memory")
+    assert roofline.speed_sentence(frame[frame["path"] != "conv2"]).endswith(
+        "; its convolution is limited by memory"
+    )
     frame["share"] = [0.1, 0.1, 0.6, 0.1, 0.1]
     assert roofline.speed_sentence(frame).startswith("conv2 alone takes 60 % of the 10 ms")
     assert roofline.speed_sentence(frame[frame["kind"] != "conv"]) == (

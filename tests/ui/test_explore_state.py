@@ -12,6 +12,15 @@ def test_a_query_survives_the_way_there_and_back():
     assert selection.to_query() == query
 
 
+def test_the_knob_for_the_resolution_sets_the_input():
+    selection, problems = from_query({"variant": "mobilenet_v1", "resolution": "128"})
+    assert problems == []
+    assert selection.arguments[2] == (3, 128, 128)
+    assert selection.to_query() == {"variant": "mobilenet_v1", "resolution": "128"}
+    knobs = {"resolution": 160}
+    assert Selection(registry.get("mobilenet_v1"), knobs).arguments[2] == (3, 160, 160)
+
+
 def test_defaults_stay_out_of_the_url():
     assert Selection(registry.get("resnet50")).to_query() == {"variant": "resnet50"}
 
@@ -28,6 +37,7 @@ def test_a_family_opens_its_first_variant():
         ({"variant": "resnet_20"}, "did you mean"),
         ({"family": "resmet"}, "did you mean 'resnet'"),
         ({"variant": "resnet50", "shortcut": "D"}, "must be one of A, B, C"),
+        ({"variant": "resnet50", "lrn": "true"}, "ResNet-50 has no setting called lrn."),
         ({"variant": "resnet50", "input": "1x224x224"}, "3 channels"),
         ({"variant": "resnet50", "input": "3x0x224"}, "input must look like"),
         ({"variant": "resnet50", "input": "huge"}, "input must look like"),
