@@ -15,7 +15,7 @@ from cnnviz.anatomy import measure_latency
 from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
 from cnnviz.prediction import survey_models
-from cnnviz.registry import get
+from cnnviz.registry import KnobValue, get
 from cnnviz.training.checkpoints import Card, Checkpoint
 from cnnviz.training.recipe import RESULT_FREE, Recipe
 
@@ -24,8 +24,9 @@ from cnnviz.training.recipe import RESULT_FREE, Recipe
 class Row:
     """One trained network: measured accuracy, counted costs, latency measured on this machine.
 
-    `latency_ms` is the median time of one image in a batch of one; sizes are in bytes;
-    `training_seconds` was measured on `training_device` when it was trained.
+    `latency_ms` is the median time of one image in a batch of one, which the weights do not change:
+    models of one network share it. Sizes are in bytes; `training_seconds` was measured on
+    `training_device` when it was trained.
     """
 
     model: str
@@ -51,23 +52,41 @@ class Row:
         return asdict(self)
 
 
-def compare_one(model_name: str, checkpoint: Checkpoint) -> Row:
-    """The row of one checkpoint."""
+class Costs(NamedTuple):
+    """What a network costs whatever its weights are: the same for all models of it."""
+
+    params: int
+    macs: int
+    activation_bytes: int
+    latency_ms: float
+
+
+#: A variant, its knobs, its input and its number of classes.
+Network = tuple[str, tuple[tuple[str, KnobValue], ...], tuple[int, int, int], int]
+
+
+def compare_one(model_name: str, checkpoint: Checkpoint, known: dict[Network, Costs]) -> Row:
+    """The row of one checkpoint. Raises `CnnvizError` where its weights cannot be loaded.
+
+    `known` holds the costs of networks seen before; those of another one are added.
+    """
     card = checkpoint.card
-    costs = inspect_variant(card.variant, card.input_size, len(card.classes), card.knobs)
+    model = checkpoint.load_model()
+    network = card.variant, tuple(sorted(card.knobs.items())), card.input_size, len(card.classes)
+    if network not in known:
+        traced = inspect_variant(card.variant, card.input_size, len(card.classes), card.knobs)
+        latency_ms = measure_latency(model, card.input_size)
+        known[network] = Costs(traced.params, traced.macs, traced.activation_bytes, latency_ms)
     return Row(
         model=model_name,
         variant=card.variant,
-        title=get(card.variant).title,
+        title=card.title,
         family=get(card.variant).architecture,
         dataset=card.dataset,
         accuracy=card.accuracy,
         test_images=card.test_images,
-        params=costs.params,
-        macs=costs.macs,
         weight_bytes=checkpoint.path.stat().st_size,
-        activation_bytes=costs.activation_bytes,
-        latency_ms=measure_latency(checkpoint.load_model(), card.input_size),
+        **known[network]._asdict(),
         epochs=card.epochs,
         training_seconds=card.seconds,
         training_device=card.device,
@@ -119,9 +138,10 @@ def compare() -> Comparison:
     """One row for every trained network, by data set and then the most accurate first."""
     models, problems = survey_models()
     rows = []
+    known: dict[Network, Costs] = {}
     for name, checkpoint in models.items():
         try:
-            rows.append(compare_one(name, checkpoint))
+            rows.append(compare_one(name, checkpoint, known))
         except CnnvizError as error:
             problems[name] = str(error)
     rows.sort(key=lambda row: (row.dataset, -(row.accuracy or 0.0), row.model))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
+import unicodedata
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -238,6 +239,16 @@ def square(pixels: Pixels) -> Pixels:
 def enlarge(pixels: Pixels, factor: int) -> Pixels:
     """Return `pixels` (H, W) or (H, W, C) with each pixel as a block of `factor` × `factor`."""
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def caption_text(text: str) -> str:
+    """Return `text` in the signs that Pillow's built-in font has, for words drawn into a PNG.
+
+    It has ASCII, “·” and curved quotes, and draws an empty box for all else.
+    """
+    known = text.translate(str.maketrans("×−–—≈", "x---~"))
+    parts = (c if c in "·“”" else unicodedata.normalize("NFKD", c) for c in known)
+    return "".join(c for c in "".join(parts) if c.isascii() or c in "·“”")
 
 
 def encode_png(pixels: Pixels) -> bytes:

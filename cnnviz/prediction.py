@@ -34,14 +34,16 @@ _IMAGE_SIDE = {"cifar10": 32, "digits": 32}
 class Prediction:
     """What one model says about one photo.
 
-    `classes` and `probabilities` run from the most probable down; the probabilities sum to 1
-    where none was cut off. `accuracy` is the model's on its test set, a fraction, None if not
-    measured. `latency_ms` is the median time of a forward pass of this one image. `seen` is what
-    the network was given, uint8 (H, W, 3) or (H, W, 1). `notes` is what a user should know.
+    `title` is the network in words. `classes` and `probabilities` run from the most probable down;
+    the probabilities sum to 1 where none was cut off. `accuracy` is the model's on its test set, a
+    fraction, None if not measured. `latency_ms` is the median time of a forward pass of this one
+    image. `seen` is what the network was given, uint8 (H, W, 3) or (H, W, 1). `notes` is what a
+    user should know.
     """
 
     model: str
     variant: str
+    title: str
     dataset: str
     accuracy: float | None
     classes: tuple[str, ...]
@@ -49,6 +51,10 @@ class Prediction:
     latency_ms: float
     seen: Pixels
     notes: tuple[str, ...]
+
+
+#: More names than this are not listed in a message.
+_MOST_LISTED = 12
 
 
 class Survey(NamedTuple):
@@ -131,7 +137,9 @@ def choose_models(names: list[str] | None) -> dict[str, Checkpoint]:
             raise CnnvizError(problems[name])
         if models and name not in models:
             close = difflib.get_close_matches(name, models, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(models)}."
+            listed = ", ".join(list(models)[-_MOST_LISTED:])  # the published ones come last
+            more = "" if len(models) <= _MOST_LISTED else " and others"
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {listed}{more}."
             raise CnnvizError(f"There is no trained model called {name!r}; {hint}")
     if not models:
         raise CnnvizError(
@@ -168,6 +176,7 @@ def predict_with(
     return Prediction(
         model=name or card.name,
         variant=card.variant,
+        title=card.title,
         dataset=card.dataset,
         accuracy=card.accuracy,
         classes=tuple(card.classes[i] for i in order),

@@ -65,7 +65,7 @@ class Subject:
     @property
     def title(self) -> str:
         """The network and its weights in words."""
-        return f"{self.variant.title} · {self.weights_title}"
+        return f"{self.variant.titled(dict(self.knobs))} · {self.weights_title}"
 
     @property
     def weights_title(self) -> str:

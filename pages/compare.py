@@ -13,12 +13,12 @@ if runs.empty:
     url.stop()
 recipes = compare_panels.together(runs, models)
 dataset, cost, grouped = compare_panels.pick(runs, repeated=len(recipes) < len(runs))
-runs = runs[runs["dataset"] == dataset].sort_values("accuracy", ascending=False)
-chosen = recipes if grouped else runs
-chosen = chosen[chosen["dataset"] == dataset].sort_values("accuracy", ascending=False)
-# Two runs or recipes of one network get their runs' names beside the title.
-twice = chosen["title"].duplicated(keep=False)
-chosen = chosen.assign(label=chosen["title"].where(~twice, chosen["model"]))
+runs, chosen = (
+    compare_panels.named(frame[frame["dataset"] == dataset], dataset).sort_values(
+        "accuracy", ascending=False
+    )
+    for frame in (runs, recipes if grouped else runs)
+)
 compare_panels.accuracy_and_cost(chosen, cost)
 compare_panels.by_class(chosen)
 compare_panels.closer(runs, models)

@@ -6,7 +6,9 @@ panels.head(
     "Deconvnet",
     "See which images excite a unit of a network, and what it saw in each of them.",
 )
+notes = st.container()  # above the pickers, that share a row
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    subject = subject_picker.pick_subject()
+    # The kind of network that the paper looks into: plain, rectified, with maximum pools.
+    subject = subject_picker.pick_subject(notes, families=("zfnet", "alexnet"))
 subject_picker.say_weights(subject)
 deconv_views.show(subject)

@@ -28,7 +28,7 @@ WAYS = (
         "excited it, and which pictures excite it most.",
         "deconvnet",
         "Open the Deconvnet →",
-        {"model": "resnet20_cifar"},
+        {"model": "zfnet_cifar"},
     ),
     (
         "Train one in seconds",

@@ -64,6 +64,18 @@ def trained_folder(tmp_path_factory):
 
 
 @pytest.fixture
+def untrained():
+    """A network for CIFAR-10 whose only weights are random ones, whatever has been trained."""
+    from cnnviz.architectures import list_variants
+    from cnnviz.settings import checkpoints_dir
+    from cnnviz.training.checkpoints import list_checkpoints
+
+    trained = {checkpoint.card.variant for checkpoint in list_checkpoints(checkpoints_dir())}
+    names = [each.name for each in list_variants() if each.edition == "cifar"]
+    return next(name for name in names if name not in trained)
+
+
+@pytest.fixture
 def no_checkpoints(tmp_path_factory, monkeypatch):
     """An empty folder of published checkpoints."""
     folder = tmp_path_factory.mktemp("checkpoints")

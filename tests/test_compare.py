@@ -23,7 +23,7 @@ def again(checkpoint, folder, **changes):
 def test_a_row_has_the_card_the_counts_and_the_time(finished, checkpoint, monkeypatch):
     asked = []
     monkeypatch.setattr(module, "measure_latency", lambda *a: asked.append(a) or 1.25)
-    row = compare_one("mine", checkpoint)
+    row = compare_one("mine", checkpoint, {})
     assert (row.model, row.variant, row.title) == ("mine", "lenet5", "LeNet-5 (1998)")
     assert (row.family, row.dataset) == ("lenet", "digits")
     assert row.accuracy == finished.status.accuracy
@@ -39,10 +39,20 @@ def test_a_row_has_the_card_the_counts_and_the_time(finished, checkpoint, monkey
 
 
 def test_costs_follow_the_classes_of_the_card(finished, checkpoint, no_checkpoints):
-    assert compare_one("a", checkpoint).params == sum(
+    assert compare_one("a", checkpoint, {}).params == sum(
         p.numel() for p in checkpoint.load_model().parameters()
     )
-    assert compare_one("a", checkpoint).latency_ms > 0
+    assert compare_one("a", checkpoint, {}).latency_ms > 0
+
+
+def test_models_of_one_network_share_its_latency(checkpoint, no_checkpoints, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "measure_latency", lambda *a: asked.append(a) or 1.25)
+    again(checkpoint, no_checkpoints, name="second")
+    again(checkpoint, no_checkpoints, name="third")
+    rows, _ = compare()
+    assert [row.latency_ms for row in rows] == [1.25] * 3
+    assert len(asked) == 1
 
 
 def test_rows_are_by_data_set_and_then_the_most_accurate_first(checkpoint, no_checkpoints):

@@ -444,3 +444,13 @@ def test_encode_png_keeps_every_value(shape):
 def test_encode_png_refuses_other_arrays(array):
     with pytest.raises(ValueError, match="PNG"):
         encode_png(array)
+
+
+def test_captions_use_only_signs_that_the_built_in_font_has():
+    from PIL import ImageFont
+
+    text = images.caption_text("café 3 × 3, −1.5 – “x” · ≈ 2 · 猫")
+    assert text == "cafe 3 x 3, -1.5 - “x” · ~ 2 · "
+    font = ImageFont.load_default(size=14)
+    missing = bytes(font.getmask("\uffff"))
+    assert not [c for c in text if bytes(font.getmask(c)) == missing]

@@ -270,6 +270,10 @@ def test_an_unknown_model_is_refused_with_the_nearest_name(folders, model):
         predict(CAT, models=["resnet_mime"])
     with pytest.raises(CnnvizError, match="known: resnet_mine"):
         predict(CAT, models=["../../etc/passwd"])
+    for number in range(15):
+        save(model, folders / "checkpoints", name=f"zz{number:02}")
+    with pytest.raises(CnnvizError, match=r"known: zz03, .*, zz14 and others\."):
+        predict(CAT, models=["../../etc/passwd"])
 
 
 def test_broken_models_are_left_out_and_named(folders, model):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 from torch import nn
@@ -24,7 +23,7 @@ from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effecti
 from cnnviz.anatomy.graph import Graph
 from cnnviz.catalogue import inspect_variant
 from cnnviz.charts import cost_map, costs
-from cnnviz.compare import Row, compare_one
+from cnnviz.compare import Costs, Network, Row, compare_one
 from cnnviz.images import decode, encode_png, sample_photos
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.settings import cpu_threads
@@ -113,7 +112,7 @@ def trained_model(path: Path, sha256: str) -> tuple[nn.Module, Card]:  # noqa: A
     return checkpoint.load_model(), checkpoint.card
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@st.cache_data(max_entries=2048, show_spinner=False)  # what a network of 32 × 32 sees: 3 kB
 def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: bytes) -> Prediction:
     """Return what the checkpoint at `path` says about an image, known by its hash."""
     del image_sha256  # the key; hashing the bytes again would only cost time
@@ -121,10 +120,15 @@ def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: byt
     return predict_with(model, card, decode(_data), name=name)
 
 
-@st.cache_data(max_entries=64, show_spinner="Measuring latency …")
+@st.cache_data(max_entries=4096, show_spinner="Measuring latency …")  # a row: 1 kB
 def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
-    """Return a model's row of the comparison; its latency is measured once."""
-    return compare_one(name, read_checkpoint(path))
+    """Return a model's row of the comparison; its network is traced and timed once."""
+    return compare_one(name, read_checkpoint(path), _costs())
+
+
+@st.cache_resource
+def _costs() -> dict[Network, Costs]:
+    return {}
 
 
 @st.cache_data(show_spinner=False)
@@ -210,9 +214,9 @@ def opinions(
     return second_opinion(model, input_size)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def figure(key: tuple[object, ...], _make: Callable[[], go.Figure]) -> go.Figure:
-    """Return the chart that `_make` makes, kept under `key`: all that decides on it."""
+@st.cache_data(max_entries=256, show_spinner=False)
+def html(key: tuple[object, ...], _make: Callable[[], str]) -> str:
+    """Return the HTML that `_make` makes, kept under `key`: all that decides on it."""
     del key
     return _make()
 

@@ -11,6 +11,8 @@ from cnnviz.compare import group_seeds
 from cnnviz.errors import CnnvizError
 from cnnviz.training.checkpoints import Checkpoint
 from cnnviz.ui import caches, links, theme, train_result, url
+from cnnviz.ui.data_words import data_name, without_data
+from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.panels import chart
 
 COST_LABELS = {
@@ -19,7 +21,6 @@ COST_LABELS = {
     "latency_ms": "Latency",
     "weight_bytes": "Weights",
 }
-DATASET_LABELS = {"cifar10": "CIFAR-10", "digits": "Digits"}
 _CLOSER, _CLICKED = "compare_model", "compare_clicked"
 _COLUMNS = {
     "title": st.column_config.TextColumn("network"),
@@ -114,7 +115,7 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
             datasets,
             required=True,
             key="dataset",
-            format_func=lambda name: DATASET_LABELS.get(name, name),
+            format_func=data_name,
         )
         url.keep_choice("cost", COST_LABELS, "params")
         cost = st.segmented_control(
@@ -135,6 +136,17 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
     return dataset or datasets[0], cost or "params", not single
 
 
+def named(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Shorten the titles of networks compared on `dataset` and tell equal ones apart.
+
+    The column ``label`` has runs' names where two runs or recipes of one network are compared.
+    """
+    short = pd.Series(without_data(list(frame["title"]), dataset), frame.index, dtype=str)
+    return frame.assign(
+        title=short, label=short.where(~short.duplicated(keep=False), frame["model"])
+    )
+
+
 def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     """The scatter; a chosen point offers its network."""
     sentence = charts.sentence(frame)
@@ -150,9 +162,10 @@ def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     bars = "the 95 % interval that the number of test images leaves"
     if "seeds" in frame and (frame["seeds"] > 1).any():
         bars = f"one standard deviation over the seeds; for a single run {bars}"
+    line = " Dotted: the best accuracy for a cost." if len(frame) > 1 else ""
     st.caption(
-        f"Bars: {bars}. Accuracy was measured once on all test images; latency is of one image "
-        "on this machine. A click on a point opens its network below."
+        f"Bars: {bars}.{line} Accuracy was measured once on all test images; latency is of one "
+        "image on this machine. A click on a point opens its network below."
     )
     points = event["selection"]["points"] if event else []
     clicked = points[0]["customdata"][0] if points else None
@@ -180,7 +193,10 @@ def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
         return
     card = models[name].card
     with st.container(horizontal=True, gap="medium"):
-        links.link("explore", "Look inside →", variant=card.variant)
+        network = Selection(
+            registry.get(card.variant), card.knobs, card.input_size, len(card.classes)
+        )
+        links.link("explore", "Look inside →", **network.to_query())
         links.link("filters", "Its filters →", model=name)
         links.link("deconvnet", "What its units see →", model=name)
         links.link("predict", "Ask it about a photo →", model=name)

@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.anatomy import Layer
 from cnnviz.sight.rules import Rule
 from cnnviz.subjects import Subject
-from cnnviz.ui import links, sight_caches, url
+from cnnviz.ui import links, sight_caches, subject_picker, url
 
 RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
 Scale = Literal["each", "all"]
@@ -86,6 +86,7 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     A choice ends with its layer: units of two layers have nothing in common but a number. Returns
     a sentence where the URL asks for a unit that is not there, else "".
     """
+    url.chosen_by(UNIT)
     state, asked = st.session_state, url.read("unit") or ""
     problem = ""
     moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
@@ -101,15 +102,9 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
         state[UNIT] = default
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[UNIT] = state[UNIT]
-    write_unit()
-    return problem
-
-
-def write_unit() -> None:
-    """Put the chosen unit into the URL."""
-    unit = st.session_state[UNIT]
-    st.session_state[_UNIT_URL] = text = "" if unit is None else str(unit)
+    state[_UNIT_URL] = text = "" if state[UNIT] is None else str(state[UNIT])
     url.write("unit", text)
+    return problem
 
 
 def choose(unit: int) -> None:
@@ -176,14 +171,6 @@ def downloads(name: str, png: Callable[[], bytes], arrays: Callable[[], Mapping[
 
 def layer_links(subject: Subject, layer: Layer) -> None:
     """Link to other pages, with this layer open there."""
-    links.link("explore", "This layer in Explore →", **_in_explore(subject), layer=layer.path)
+    subject_picker.link_to_explore(subject, layer.path)
     if layer.kind == "conv" and "filters" in links.PAGES:
         links.link("filters", "Its filters →", model=subject.name, layer=layer.path)
-
-
-def _in_explore(subject: Subject) -> dict[str, str]:
-    """The query of Explore for the subject's network, its knobs included."""
-    defaults = {knob.name: knob.default for knob in subject.variant.knobs}
-    changed = {name: value for name, value in subject.knobs if defaults.get(name) != value}
-    knobs = {n: str(v).lower() if isinstance(v, bool) else f"{v}" for n, v in changed.items()}
-    return {"variant": subject.variant.name, "view": "drawing", **knobs}

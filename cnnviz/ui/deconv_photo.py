@@ -202,9 +202,7 @@ def _pick(shown: Shown) -> tuple[int, tuple[int, int]]:
     """Write the pickers of the unit and of its position, the strongest at first; return both."""
     maps = shown.looked.maps
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        unit = st.selectbox(
-            "Unit", range(len(maps)), key=UNIT, on_change=deconv_parts.write_unit, width=140
-        )
+        unit = st.selectbox("Unit", range(len(maps)), key=UNIT, width=140)
         _, height, width = maps.shape
         top = _top(shown, unit)
         _keep_position(shown, unit, top)

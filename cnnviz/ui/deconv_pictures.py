@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.anatomy import Layer
-from cnnviz.images import Pixels, encode_png
+from cnnviz.images import Pixels, caption_text, encode_png
 from cnnviz.sight import contrast, signed_picture
 
 Values = NDArray[np.floating[Any]]
@@ -176,7 +176,7 @@ def sheet(blocks: Sequence[tuple[str, Sequence[Pixels]]], columns: int) -> bytes
     for row in drawn:
         x = margin
         for title, picture in row:
-            pen.text((x, y), title, fill="#1d1f23", font=font)
+            pen.text((x, y), caption_text(title), fill="#1d1f23", font=font)
             page.paste(picture, (x, y + head), picture)
             x += picture.width + margin
         y += max(picture.height for _, picture in row) + head + margin

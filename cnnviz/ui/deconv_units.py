@@ -13,6 +13,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.sight.rules import Rule
 from cnnviz.sight.units import UnitFigures
 from cnnviz.subjects import Subject
+from cnnviz.training.data import load
 from cnnviz.ui import (
     deconv_parts,
     deconv_pictures,
@@ -108,8 +109,9 @@ def _say_images(subject: Subject, test: TestImages) -> None:
     if test.images.name == "digits" and subject.dataset != "digits":
         st.warning(
             "CIFAR-10 is not on this machine, so these are **handwritten digits**, which excite "
-            "the units less than photos would. To get it, run `python -m cnnviz data cifar10`."
+            "the units less than photos would."
         )
+        _offer_cifar10()
     elif test.count < test.of or not test.own:
         part = f"the first {test.count:,} of {test.of:,}" if test.count < test.of else "the"
         sides = tuple(test.images.test_images.shape[2:])
@@ -118,6 +120,18 @@ def _say_images(subject: Subject, test: TestImages) -> None:
             brought = f" of {size(sides)} pixels, enlarged to {size(subject.input_size[1:])}"
         why = "; ImageNet itself is not here" if subject.dataset == "imagenet" else ""
         st.caption(f"The units are shown on {part} {test.title}{brought}{why}.")
+
+
+def _offer_cifar10() -> None:
+    """Write a button that downloads CIFAR-10, after which the page runs anew."""
+    if st.button("Download CIFAR-10 (170 MB)", icon=":material/download:"):
+        try:
+            with st.spinner("Downloading 170 MB and checking them …"):
+                load("cifar10")
+        except CnnvizError as error:
+            st.error(str(error))
+        else:
+            url.rerun()
 
 
 def _page(looked: Looked, by: str, rule: Rule, scale: Scale, crop: Crop) -> None:
@@ -142,7 +156,6 @@ def _page(looked: Looked, by: str, rule: Rule, scale: Scale, crop: Crop) -> None
             index=None,
             key=UNIT,
             placeholder="press one above, or pick a number",
-            on_change=deconv_parts.write_unit,
             width=260,
             label_visibility="collapsed",
         )

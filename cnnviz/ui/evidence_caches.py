@@ -226,7 +226,8 @@ def images_over(subject: Subject, epochs: int) -> TestImages:
     test = sight_caches.images_for(subject)
     macs = max(sight_caches.trace_of(subject).macs, 1)
     fewest = min(FEWEST, test.count)
-    count = min(max(int(SCAN_MACS / macs / max(epochs, 1)), fewest), test.count)
+    affordable = sight_caches.affordable_images(SCAN_MACS / macs / max(epochs, 1))
+    count = min(max(affordable, fewest), test.count)
     cut = replace(
         test.images,
         test_images=test.images.test_images[:count],

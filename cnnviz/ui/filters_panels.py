@@ -9,7 +9,7 @@ import streamlit as st
 from cnnviz.anatomy import Layer
 from cnnviz.errors import CnnvizError
 from cnnviz.subjects import Subject
-from cnnviz.ui import filters_caches, links, sight_caches, subject_picker, url
+from cnnviz.ui import filters_caches, sight_caches, subject_picker, url
 from cnnviz.ui.filters_state import Look, View
 from cnnviz.ui.format import size
 
@@ -35,7 +35,7 @@ def pick() -> Look:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     notes = st.container()
     with row:
-        subject = subject_picker.pick_subject()
+        subject = subject_picker.pick_subject(notes)
     with notes:
         subject_picker.say_weights(subject)
         kernels = _kernels(subject)
@@ -53,13 +53,7 @@ def pick() -> Look:
             format_func=VIEWS.__getitem__,
             label_visibility="collapsed",
         )
-        links.link(
-            "explore",
-            "This layer in Explore →",
-            variant=subject.variant.name,
-            view="drawing",
-            layer=layer,
-        )
+        subject_picker.link_to_explore(subject, layer)
         _table(subject, layer)
     return Look(subject, view, layer, photo)
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnnviz.charts.filters import signed_stops
 from cnnviz.charts.style import BACKGROUND, TEXT
-from cnnviz.images import Pixels, encode_png, enlarge
+from cnnviz.images import Pixels, caption_text, encode_png, enlarge
 from cnnviz.sight import Filters, contrast, signed_colours, signed_picture, tiled
 
 Array = NDArray[np.floating[Any]]
@@ -225,6 +225,5 @@ def sheet_png(tiles: list[Tile], dark: bool) -> bytes:
         image = Image.fromarray(picture).convert("RGBA")
         page.paste(image, (left, top), image)
         middle = (left + image.width / 2, top + image.height + _LINE / 2)
-        # The built-in font has no sign for "nearly".
-        pen.text(middle, tile.caption.replace("≈", "~"), TEXT.on(dark), font, anchor="mm")
+        pen.text(middle, caption_text(tile.caption), TEXT.on(dark), font, anchor="mm")
     return encode_png(np.asarray(page))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from html import escape
 
 import pandas as pd
@@ -15,11 +16,14 @@ from cnnviz.images import decode, display_name, encode_png, enlarge, sample_phot
 from cnnviz.prediction import Prediction, survey_models
 from cnnviz.training.checkpoints import Checkpoint
 from cnnviz.ui import caches, links, theme, url
+from cnnviz.ui.data_words import data_name, without_data
 from cnnviz.ui.format import milliseconds, percent
 
 FILE_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"]
 UPLOAD_MB = 10
 TOP = 3
+#: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
+_MOST = 12
 
 Image = tuple[str, bytes]
 
@@ -109,8 +113,7 @@ def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
 def label(name: str, checkpoint: Checkpoint) -> str:
     """What a model is called in a picker."""
     card = checkpoint.card
-    title = registry.get(card.variant).title
-    return f"{title} · {card.dataset}" if name == card.variant else f"{title} · {name}"
+    return f"{card.title} · {card.dataset if name == card.variant else name}"
 
 
 def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
@@ -173,15 +176,33 @@ def _seen(found: list[Prediction]) -> None:
 
 
 def _answers_of(dataset: str, found: list[Prediction], models: dict[str, Checkpoint]) -> None:
+    """The answers of the networks trained on a data set, the most accurate first."""
     classes = models[found[0].model].card.classes
-    title = {"cifar10": "Trained on CIFAR-10", "digits": "Trained on handwritten digits"}
-    st.subheader(title.get(dataset, dataset), anchor=False)
+    title = {"digits": "Trained on handwritten digits"}
+    st.subheader(title.get(dataset, f"Trained on {data_name(dataset)}"), anchor=False)
     st.caption(f"It can only answer with one of: {', '.join(classes)}.")
     ranked = sorted(found, key=lambda p: -(p.accuracy or 0))
-    st.html("".join(_answer(p) for p in ranked))
+    drawn = _some(ranked)
+    titles = without_data([p.title for p in drawn], dataset)
+    st.html("".join(map(_answer, drawn, titles)))
+    if len(drawn) < len(found):
+        st.caption(
+            f"Drawn: {len(drawn)} of {len(found)} models, the most accurate of each network first. "
+            "All are in the table below; Networks, above, chooses others."
+        )
 
 
-def _answer(prediction: Prediction) -> str:
+def _some(ranked: list[Prediction]) -> list[Prediction]:
+    """Return those to draw, in their order: the best of each network, then the second best."""
+    turns: Counter[str] = Counter()
+    order = []
+    for place, prediction in enumerate(ranked):
+        order.append((turns[prediction.title], place))
+        turns[prediction.title] += 1
+    return [ranked[place] for place in sorted(place for _, place in sorted(order)[:_MOST])]
+
+
+def _answer(prediction: Prediction, title: str) -> str:
     """One network's answer as bars. Lengths are probabilities; every number is written too."""
     variant = registry.get(prediction.variant)
     bars = "".join(
@@ -197,7 +218,7 @@ def _answer(prediction: Prediction) -> str:
     return (
         f'<section class="answer" style="--family:{colour}" '
         f'data-model="{escape(prediction.model)}">'
-        f"<header><strong>{escape(variant.title)}</strong> "
+        f"<header><strong>{escape(title)}</strong> "
         f'<span class="muted">{accuracy}{milliseconds(prediction.latency_ms)}{own}</span></header>'
         f"<ol>{bars}</ol></section>"
     )

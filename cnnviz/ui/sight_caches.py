@@ -31,9 +31,9 @@ from cnnviz.ui import background, caches
 from cnnviz.ui.background import Job, Report
 
 #: Multiply–accumulates that a scan of the test images may cost: half a minute or so on one core.
-SCAN_MACS = 5e11
+SCAN_MACS = 1e12
 # Of weights that were not trained on these images only so many: there is less to find.
-_FOREIGN_MACS = SCAN_MACS / 4
+_FOREIGN_MACS = SCAN_MACS / 8
 #: The fewest images of a scan: nine strongest ones should be chosen from more than nine.
 FEWEST = 64
 # Bytes that a scan may keep of how strongly each image excites each unit.
@@ -104,7 +104,8 @@ def images_for(subject: Subject) -> TestImages:
     images = _test_images(name, subject.input_size[0])
     total = len(images.test_images)
     own = name == subject.dataset
-    count = min(max(int((SCAN_MACS if own else _FOREIGN_MACS) / macs), FEWEST), total)
+    affordable = affordable_images((SCAN_MACS if own else _FOREIGN_MACS) / macs)
+    count = min(max(affordable, FEWEST), total)
     cut = replace(
         images,
         test_images=images.test_images[:count],
@@ -113,6 +114,11 @@ def images_for(subject: Subject) -> TestImages:
         std=subject.std,
     )
     return TestImages(cut, total, own)
+
+
+def affordable_images(count: float) -> int:
+    """Return how many images to scan where `count` may be: a round number, since it is told."""
+    return int(count / 100) * 100 if count >= 100 else int(count)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the test images …")

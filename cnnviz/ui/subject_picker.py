@@ -5,6 +5,7 @@ The URL has them as ``model`` (a subject's name), ``layer`` and ``sample``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -17,6 +18,7 @@ from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.subjects import Subject, published_subject, random_subject, trained_subject
 from cnnviz.ui import links, predict_panels, sight_caches, url
+from cnnviz.ui.explore_state import Selection
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 KINDS = ("conv", "activation", "pool", "norm", "merge")
 
 
-def pick_subject() -> Subject:
+def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject:
     """Write the pickers of the network and of its weights, and return what they say.
 
-    All networks are offered, the trained ones first, the most accurate on photos at the top.
+    All networks are offered, the trained ones first, the most accurate on photos at the top. The
+    first visit begins with the first of `families` that is trained on photos, else with the top.
+    What a link asks for and is not there is said in `notes`.
     """
     trained, problems = _trained()
     for problem in problems:
-        st.warning(problem)
+        notes.warning(problem)
     groups: dict[str, list[Subject]] = {}
     for subject in trained:
         groups.setdefault(subject.variant.name, []).append(subject)
@@ -40,16 +44,19 @@ def pick_subject() -> Subject:
         groups.setdefault(variant.name, []).extend(_untrained(variant))
     named = {subject.name: subject for group in groups.values() for subject in group}
     # The URL has one name for both pickers.
-    first = next(iter(named))
+    first = _begin_with(families, trained) or next(iter(named))
     asked = url.read("model")
     if asked not in named and asked is not None:
         base = asked.partition("@")[0]
         if base in groups:  # a variant's name without trained weights
             asked = groups[base][0].name
         else:
-            st.warning(f"There is no model called “{asked[:60]}”. Showing {named[first].title}.")
+            missing = f"There is no model called “{asked[:60]}”."
+            notes.warning(f"{missing} Showing {named[first].title}.")
             asked = first
     state = st.session_state
+    for key in ("subject-network", "subject-weights"):
+        url.chosen_by(key)
     if asked in named and asked != state.get("subject-in-url"):
         state["subject-network"] = named[asked].variant.name
         state["subject-weights"] = asked
@@ -83,6 +90,12 @@ def _trained() -> tuple[list[Subject], list[str]]:
     return sorted(subjects, key=_rank), list(problems.values())
 
 
+def _begin_with(families: Sequence[str], trained: Sequence[Subject]) -> str | None:
+    on_photos = [subject for subject in trained if subject.dataset == "cifar10"]
+    by_family = {subject.variant.architecture: subject.name for subject in reversed(on_photos)}
+    return next((by_family[family] for family in families if family in by_family), None)
+
+
 def _rank(subject: Subject) -> tuple[bool, float]:
     accuracy = subject.checkpoint.card.accuracy if subject.checkpoint else None
     return subject.dataset != "cifar10", -(accuracy or 0.0)
@@ -102,7 +115,18 @@ def _network_label(group: list[Subject]) -> str:
 def _weights_label(subject: Subject) -> str:
     if subject.weights == "imagenet" and not subject.is_here:
         return f"ImageNet (to download, {subject.megabytes:.0f} MB)"
-    return subject.weights_title
+    turned = subject.variant.titled(dict(subject.knobs)).removeprefix(subject.variant.title)
+    return subject.weights_title + turned
+
+
+def link_to_explore(subject: Subject, layer: str) -> None:
+    """Link to a layer of the subject's network, with its knobs and sizes, as Explore draws it."""
+    network = Selection(
+        subject.variant, dict(subject.knobs), subject.input_size, subject.num_classes
+    )
+    links.link(
+        "explore", "This layer in Explore →", **network.to_query(), view="drawing", layer=layer
+    )
 
 
 def say_weights(subject: Subject) -> None:

@@ -63,6 +63,7 @@ _RULES = """
   color: var(--on-accent); }
 [data-testid="stMultiSelectTagsContainer"] [data-tag],
 [data-testid="stMultiSelectTagsContainer"] [data-tag] * { color: var(--on-accent); }
+[data-variant="segmented_control"] { height: 2.5rem; }  /* as its neighbours */
 .muted { color: var(--muted); }
 .badge { white-space: nowrap; color: var(--muted); font-size: .9rem; }
 .badge::before { content: ""; display: inline-block; width: .7em; height: .7em;
@@ -70,6 +71,7 @@ _RULES = """
 [data-testid="stPageLink"] a { padding-left: 0; background: none; }
 [data-testid="stPageLink"] a p { color: var(--accent); font-size: 1rem; font-weight: 600; }
 [data-testid="stPageLink"] a:hover p { text-decoration: underline; text-underline-offset: .2em; }
+.st-key-explore_row p { color: var(--accent); font-weight: 600; }  /* as the links beside it */
 .glyph { display: block; width: 100%; max-width: 120px; height: auto; overflow: visible; }
 .glyph * { stroke: var(--family); stroke-width: 1.4; stroke-linejoin: round; fill: none;
   vector-effect: non-scaling-stroke; }

@@ -5,6 +5,11 @@ names, and leaves out a first choice, which may be another one tomorrow.
 
 Each parameter that Streamlit is given becomes an entry of the browser's history at once. What the
 run of a page writes is therefore collected and becomes one entry, so that Back leaves the page.
+
+With each message the browser sends the URL that it has, which is an old one where a visitor is
+quicker than the answer to the choice before: taken at its word it would undo that choice, as Back
+does. So the session keeps the URL that it gave last, and believes another one only where a whole
+page runs and none of its choices has changed, as after a link or Back.
 """
 
 from __future__ import annotations
@@ -18,25 +23,56 @@ import streamlit as st
 
 # The parameters written so far by the page that runs, "" for one taken out.
 _COLLECTED = "url-collected"
+# The page that ran last, the query that it gave the browser or had from it, and its choices then.
+_PAGE, _QUERY, _CHOICES = "url-page", "url-query", "url-choices"
+# Whether the browser has yet to be told of that query.
+_UNSENT = "url-unsent"
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @contextmanager
-def collected() -> Iterator[None]:
-    """Run a page or a fragment; the parameters that it writes are put into the URL at its end.
+def collected(page: str = "") -> Iterator[None]:
+    """Run a `page` or a fragment; the parameters that it writes are put into the URL at its end.
 
     A fragment that runs with its page is part of what the page collects.
     """
-    if _COLLECTED in st.session_state:
+    state = st.session_state
+    if _COLLECTED in state:
         yield
         return
-    st.session_state[_COLLECTED] = {}
+    if not state.get(_PAGE) or (page and (page != state[_PAGE] or _may_be_elsewhere())):
+        state[_QUERY], state[_UNSENT] = _sent(), False
+    if page:
+        state[_PAGE] = page
+    state[_COLLECTED] = {}
     try:
         yield
     finally:
         _flush()
+
+
+def _sent() -> dict[str, list[str]]:
+    """Return the query that the browser sent."""
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
+def chosen_by(key: str) -> None:
+    """Say that the picker with that key holds a choice that the URL has, too; call it before."""
+    st.session_state.setdefault(_CHOICES, {})[key] = None
+
+
+def _may_be_elsewhere() -> bool:
+    """Tell whether the browser may have come to another URL than the one that it was given.
+
+    Not where it has not been given one, nor where a picker says something else than at the end of
+    the last run.
+    """
+    state = st.session_state
+    choices = state.get(_CHOICES, {}).items()
+    chosen = any(key in state and state[key] != was for key, was in choices)
+    return not chosen and not state.get(_UNSENT)
 
 
 def fragment(draw: Callable[P, None]) -> Callable[P, None]:
@@ -52,12 +88,19 @@ def fragment(draw: Callable[P, None]) -> Callable[P, None]:
 
 
 def _flush() -> None:
-    written: dict[str, str] = st.session_state.pop(_COLLECTED, {})
-    known = {key: st.query_params.get_all(key) for key in st.query_params}
+    state = st.session_state
+    if _COLLECTED not in state:
+        return  # the page was stopped, or runs anew
+    written: dict[str, str] = state.pop(_COLLECTED)
+    known: dict[str, list[str]] = state[_QUERY]
     wanted = known | {key: [value] for key, value in written.items()}
     wanted = {key: values for key, values in wanted.items() if values != [""]}
-    if wanted != known:
-        st.query_params.from_dict(wanted)
+    state[_QUERY] = wanted
+    state[_CHOICES] = {key: state[key] for key in state.get(_CHOICES, {}) if key in state}
+    if wanted != known or state.get(_UNSENT):
+        state[_UNSENT] = True
+        st.query_params.from_dict(wanted)  # ends here where another run was asked for meanwhile
+        state[_UNSENT] = False
 
 
 def stop() -> NoReturn:
@@ -72,22 +115,23 @@ def rerun() -> NoReturn:
     st.rerun()
 
 
+def query() -> dict[str, str]:
+    """Return what the URL says, without what the page that runs has written so far."""
+    state = st.session_state
+    known: dict[str, list[str]] = state[_QUERY] if state.get(_PAGE) else _sent()
+    return {key: values[-1] for key, values in known.items()}
+
+
 def read(key: str) -> str | None:
     """Return what the URL says of `key`, or will say when the page has run; None for nothing."""
     written: dict[str, str] = st.session_state.get(_COLLECTED, {})
-    return (written[key] or None) if key in written else st.query_params.get(key)
+    return (written[key] or None) if key in written else query().get(key)
 
 
 def write(key: str, value: str) -> None:
     """Put a parameter into the URL, or take it out where `value` is empty."""
-    if _COLLECTED in st.session_state:
+    with collected():  # on its own in a callback, which runs before its page
         st.session_state[_COLLECTED][key] = value
-    elif value:
-        # Streamlit sends a message, and the browser looks at it, even if nothing changes.
-        if st.query_params.get_all(key) != [value]:
-            st.query_params[key] = value
-    elif key in st.query_params:
-        del st.query_params[key]
 
 
 def keep_choice(key: str, options: Collection[str], default: str) -> None:
@@ -96,6 +140,7 @@ def keep_choice(key: str, options: Collection[str], default: str) -> None:
     The URL wins where it is not what was written here last: a deep link, or the browser's back
     button. Where neither names one of `options`, `default` is chosen.
     """
+    chosen_by(key)
     state, written = st.session_state, f"{key}-in-url"
     asked = read(key)
     if asked in options and (key not in state or asked != state.get(written)):
@@ -115,6 +160,7 @@ def follow(parameter: str, key: str, values: Mapping[str, T]) -> T:
     It is written only where it means something else than what is chosen: an entry of the history
     that is rewritten as soon as it is visited would keep Back from ever leaving it.
     """
+    chosen_by(key)
     state, seen = st.session_state, f"{key}-in-url"
     asked = read(parameter) or ""
     meant = values.get(asked, values[""])

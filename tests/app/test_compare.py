@@ -1,10 +1,12 @@
 import json
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz.settings import ROOT
 from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+from cnnviz.ui import compare_panels
 
 PAGE = str(ROOT / "pages" / "compare.py")
 
@@ -124,6 +126,14 @@ def test_damaged_and_unknown_networks_are_named(finished, no_checkpoints):
     assert app.dataframe[0].value["model"].tolist() == [finished.id]
 
 
+def test_a_network_with_other_knobs_says_so_and_is_opened_with_them():
+    app = opened(dataset="cifar10", model="alexnet_cifar")
+    titles = app.dataframe[0].value.set_index("model")["title"]
+    assert titles["alexnet_cifar"] == "AlexNet, width 0.5"  # the data set is chosen above
+    found = {link.proto.page: link.proto.query_string for link in app.get("page_link")}
+    assert found["explore"] == "variant=alexnet_cifar&width=0.5"
+
+
 def test_seeds_of_one_recipe_are_one_point_with_their_deviation(finished, no_checkpoints):
     import shutil
 
@@ -178,3 +188,14 @@ def test_a_card_without_an_evaluation_says_so(finished, no_checkpoints):
     add(finished, no_checkpoints, "old", confusion=(), calibration=None, per_class={}, seed=5)
     app = opened(model="old")
     assert "train it again" in app.info[0].value
+
+
+def test_a_title_keeps_its_data_set_where_another_network_has_the_short_one():
+    titles = ["AlexNet for CIFAR-10", "AlexNet", "LeNet-5 for CIFAR-10"]
+    frame = pd.DataFrame({"title": titles, "model": ["a", "b", "c"]})
+    assert list(compare_panels.named(frame, "cifar10")["title"]) == titles
+    shorter = compare_panels.named(frame[:1], "cifar10")
+    assert list(shorter["title"]) == list(shorter["label"]) == ["AlexNet"]
+    assert list(compare_panels.named(frame, "digits")["title"]) == titles
+    twice = frame.assign(title="AlexNet for CIFAR-10")
+    assert list(compare_panels.named(twice, "cifar10")["label"]) == ["a", "b", "c"]

@@ -6,11 +6,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from cnnviz.errors import CnnvizError
 from cnnviz.settings import ROOT, data_dir
 from cnnviz.sight import top_activations
 from cnnviz.subjects import find_subject
 from cnnviz.training.data import load
-from cnnviz.ui import sight_caches
+from cnnviz.ui import deconv_units, sight_caches
 
 PAGE = str(ROOT / "pages" / "deconvnet.py")
 LAYER = "tanh#3"  # of LeNet-5: 16 maps of 10 × 10
@@ -147,8 +148,31 @@ def test_random_weights_say_so_and_cifar_is_said_to_be_missing():
     app = opened(model="lenet5_cifar@random")
     assert "These weights are random" in app.info[0].value
     assert "CIFAR-10 is not on this machine" in app.warning[0].value
-    assert "python -m cnnviz data cifar10" in app.warning[0].value
     assert units_of(app)
+
+
+def download(app):
+    button = next(one for one in app.button if one.label.startswith("Download CIFAR-10"))
+    button.click().run()
+    assert not app.exception
+    return app
+
+
+def test_cifar10_can_be_got_where_it_is_missed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(deconv_units, "load", asked.append)
+    app = opened(model="lenet5_cifar")
+    assert not asked
+    download(app)
+    assert asked == ["cifar10"]
+    assert not app.error
+
+    def fails(name):
+        raise CnnvizError(f"{name} could not be downloaded.")
+
+    monkeypatch.setattr(deconv_units, "load", fails)
+    assert download(app).error[0].value == "cifar10 could not be downloaded."
+    assert units_of(app)  # nothing that was there is lost
 
 
 def test_a_unit_links_to_its_photo_its_filters_and_its_layer():

@@ -93,13 +93,13 @@ def test_order_and_scale_stand_in_the_link():
     assert any(tile["source"] != own[tile["unit"]] for tile in tiles)
 
 
-def test_a_variant_in_the_link_opens_its_best_weights():
+def test_a_variant_in_the_link_opens_its_best_weights(untrained):
     app = opened(variant="resnet20_cifar", layer="layer1.0.conv2")
     assert app.query_params["model"] == "resnet20_cifar"
     assert "variant" not in app.query_params
     assert headings(app)[0].startswith("layer1.0.conv2: 16 filters")
-    app = opened(variant="mobilenet_v1_cifar")
-    assert app.query_params["model"] == "mobilenet_v1_cifar@random"
+    app = opened(variant=untrained)
+    assert app.query_params["model"] == f"{untrained}@random"
     assert "random" in app.info[0].value
 
 

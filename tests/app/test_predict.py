@@ -1,14 +1,17 @@
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cnnviz import build
 from cnnviz.images import encode_png, sample_photos
 from cnnviz.prediction import predict
 from cnnviz.runs import publish
 from cnnviz.settings import ROOT
+from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
 
 PAGE = str(ROOT / "pages" / "predict.py")
 CAT = sample_photos()["cat"]
@@ -169,3 +172,32 @@ def test_a_network_that_this_version_does_not_know_is_named(finished, no_checkpo
     app = opened()
     assert "from_the_future" in " ".join(item.value for item in app.warning)
     assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+
+
+def test_of_many_models_the_best_of_each_network_are_drawn(finished, no_checkpoints):
+    (cnn,) = list_checkpoints(finished.path)
+    model = cnn.load_model()
+    for seed in range(14):
+        next(model.parameters()).data += 0.01
+        card = cnn.card.model_copy(update={"name": f"seed-{seed}", "accuracy": 0.5 + seed / 100})
+        save_checkpoint(model, card, no_checkpoints)
+    worst = build("lenet_modern", num_classes=10)
+    card = cnn.card.model_copy(
+        update={"name": "other", "variant": "lenet_modern", "knobs": {}, "accuracy": 0.1}
+        | {"input_size": (3, 32, 32), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    )
+    save_checkpoint(worst, card, no_checkpoints)
+    app = opened()
+    drawn = re.findall('data-model="([^"]+)"', html_of(app))
+    assert len(drawn) == 12
+    assert drawn[-1] == "other"  # the least accurate of 16, and the best of its network
+    assert "Drawn: 12 of 16 models" in " ".join(caption.value for caption in app.caption)
+    assert app.dataframe[0].value["model"].nunique() == 16
+    app.multiselect(key="asked").set_value(["seed-3"]).run()
+    assert re.findall('data-model="([^"]+)"', html_of(fine(app))) == ["seed-3"]
+
+
+def test_titles_leave_out_the_data_set_that_stands_above_them():
+    app = opened()
+    assert "Trained on CIFAR-10" in [heading.value for heading in app.subheader]
+    assert "<strong>ResNet-20</strong>" in html_of(app)

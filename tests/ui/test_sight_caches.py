@@ -76,3 +76,10 @@ def test_large_networks_push_out_no_small_ones(monkeypatch):
     sight_caches.model_of(small)
     sight_caches.model_of(large)
     assert kept == [("small", "lenet5"), ("large", "vgg16@random")]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(9033.7, 9000), (100.0, 100), (99.9, 99), (0.2, 0), (3e6, 3_000_000)]
+)
+def test_a_number_of_images_is_round(count, told):
+    assert sight_caches.affordable_images(count) == told

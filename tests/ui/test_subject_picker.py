@@ -6,7 +6,7 @@ import streamlit as st
 from cnnviz.ui import subject_picker
 
 if not st.session_state.get("elsewhere"):
-    subject = subject_picker.pick_subject()
+    subject = subject_picker.pick_subject(st.container())
     subject_picker.say_weights(subject)
     st.write(subject.name)
 """
@@ -29,6 +29,23 @@ def test_the_most_accurate_network_on_photos_is_first(app):
     assert any(option.endswith("· untrained") for option in app.selectbox[0].options)
 
 
+@pytest.mark.parametrize(
+    ("families", "expected"),
+    [
+        (("alexnet",), "alexnet_cifar"),
+        (("mobilenet-to-come", "lenet"), "lenet5_cifar"),  # that on photos, not on digits
+        (("convnext",), "resnet20_cifar"),  # none is trained
+    ],
+)
+def test_a_page_may_begin_with_a_family(families, expected):
+    app = AppTest.from_string(
+        SCRIPT.replace("st.container())", f"st.container(), {families!r})"), default_timeout=60
+    )
+    assert shown(app.run()) == expected
+    app.query_params["model"] = "resnet20_cifar"
+    assert shown(app.run()) == "resnet20_cifar"
+
+
 def test_another_network_is_in_the_url_and_random_weights_say_so(app):
     app.run()
     app.selectbox(key="subject-network").set_value("vgg11_cifar").run()
@@ -36,13 +53,13 @@ def test_another_network_is_in_the_url_and_random_weights_say_so(app):
     assert "These weights are random" in app.info[0].value
 
 
-def test_a_link_names_a_model_or_a_network(app):
+def test_a_link_names_a_model_or_a_network(app, untrained):
     app.query_params["model"] = "lenet5@random"
     app.run()
     assert app.query_params["model"] == "lenet5@random"
-    app.query_params["model"] = "zfnet_cifar"  # never trained: its only weights
+    app.query_params["model"] = untrained
     app.run()
-    assert app.query_params["model"] == "zfnet_cifar@random"
+    assert app.query_params["model"] == f"{untrained}@random"
 
 
 def test_an_unknown_model_is_said_and_what_is_said_is_shown(app):

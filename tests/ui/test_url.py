@@ -1,4 +1,5 @@
 import pytest
+from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
@@ -7,9 +8,11 @@ import streamlit as st
 from cnnviz.ui import url
 
 names = {"a": "The first", "b": "The second", "c": "The third"}
-if not st.session_state.get("elsewhere"):
-    url.keep_choice("pick", names, "a")
-    st.write(st.selectbox("Pick", list(names), format_func=names.get, key="pick"))
+elsewhere = st.session_state.get("elsewhere", False)
+with url.collected("Elsewhere" if elsewhere else "Page"):
+    if not elsewhere:
+        url.keep_choice("pick", names, "a")
+        st.write(st.selectbox("Pick", list(names), format_func=names.get, key="pick"))
 """
 
 
@@ -44,6 +47,40 @@ def test_the_browsers_back_button_wins_over_the_picker(app):
     assert shown(app.run()) == ("a", "a")
 
 
+def test_a_choice_wins_over_the_url_that_the_browser_sends_with_it(app):
+    """A visitor may be quicker than the answer to the choice before: the URL is an old one."""
+    app.query_params["pick"] = "a"
+    app.run()
+    app.selectbox(key="pick").set_value("b").run()
+    app.query_params["pick"] = "a"
+    app.selectbox(key="pick").set_value("c").run()
+    assert shown(app)[0] == "c"
+    assert shown(app.run()) == ("c", "c")
+
+
+FRAGMENT = """
+import streamlit as st
+from cnnviz.ui import url
+
+@url.fragment
+def part():
+    url.keep_choice("pick", ("a", "b", "c"), "a")
+    st.selectbox("Pick", ("a", "b", "c"), key="pick")
+    st.write(url.read("pick"))
+
+with url.collected("Page"):
+    part()
+"""
+
+
+def test_a_fragment_knows_the_url_that_it_gave(sent):
+    app = AppTest.from_string(FRAGMENT, default_timeout=30)
+    app.run()
+    app.selectbox(key="pick").set_value("b").run()
+    assert shown(app) == ("b", "b")
+    assert sent == [{"pick": ["a"]}, {"pick": ["b"]}]
+
+
 @pytest.mark.parametrize("value", ["The second", "", "<b>", "d"])
 def test_what_is_no_choice_is_replaced(app, value):
     app.query_params["pick"] = value
@@ -67,7 +104,7 @@ PAGE = """
 import streamlit as st
 from cnnviz.ui import url
 
-with url.collected():
+with url.collected("Page"):
     for key in ("one", "two", "three"):
         url.keep_choice(key, ("a", "b"), "a")
         st.selectbox(key, ("a", "b"), key=key)
@@ -111,3 +148,25 @@ def test_a_page_that_stops_has_written_what_it_knew(sent):
     app.session_state["stop"] = True
     app.run()
     assert sent == [{"one": ["a"], "two": ["a"], "three": ["a"]}]
+
+
+def test_what_an_interrupted_run_could_not_tell_the_browser_the_next_one_tells(monkeypatch):
+    told = []
+
+    def send(self):
+        told.append(dict(self._query_params))
+        if len(told) == 2:  # another run was asked for
+            raise StopException
+
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", send)
+    app = AppTest.from_string(PAGE, default_timeout=30)
+    app.run()
+    app.selectbox(key="two").set_value("b").run()
+    app.query_params.clear()
+    app.query_params.update(one="a", two="a", three="a")  # what the browser still has
+    app.run()
+    assert app.selectbox(key="two").value == "b"
+    assert len(told) == 3
+    assert told[1] == told[2] == {"one": ["a"], "two": ["b"], "three": ["a"]}
+    app.run()
+    assert len(told) == 3
