@@ -155,7 +155,9 @@ def _over_seeds(row: Mapping[Hashable, Any]) -> bool:
 
 
 def _name(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['title']}, {row['seeds']} seeds" if _over_seeds(row) else str(row["title"])
+    """Return the name beside a mark: a width as a factor, so that it stays short."""
+    name = str(row["title"]).replace(", width ", " × ")
+    return f"{name}, {row['seeds']} seeds" if _over_seeds(row) else name
 
 
 def _places(

@@ -163,6 +163,8 @@ def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     if "seeds" in frame and (frame["seeds"] > 1).any():
         bars = f"one standard deviation over the seeds; for a single run {bars}"
     line = " Dotted: the best accuracy for a cost." if len(frame) > 1 else ""
+    if frame["title"].str.contains(", width ").any():
+        line += " × 0.5: half as many channels."
     st.caption(
         f"Bars: {bars}.{line} Accuracy was measured once on all test images; latency is of one "
         "image on this machine. A click on a point opens its network below."
