@@ -1,7 +1,7 @@
 import streamlit as st
 
 from cnnviz import runs
-from cnnviz.ui import panels, train_queue, train_request, train_watch
+from cnnviz.ui import panels, train_actions, train_queue, train_request, train_watch
 
 panels.head(
     "Train",
@@ -11,11 +11,15 @@ panels.head(
 train_request.new_runs()
 st.divider()
 survey = runs.survey_runs()
-train_queue.broken(survey.problems)
+messages = st.container()  # one that comes or goes moves nothing below into another place
+with messages:
+    train_actions.say_refusal()
+    train_queue.broken(survey.problems)
 if survey.runs:
     found = {run.id: run for run in survey.runs}
-    train_queue.ask_clusters(survey.runs)
-    train_watch.keep_run(found)
+    with messages:
+        train_queue.ask_clusters(survey.runs)
+        train_watch.keep_run(found)
     if len(found) > 1:
         train_queue.show(survey.runs)
     train_watch.show(found)

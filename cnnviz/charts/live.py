@@ -78,8 +78,8 @@ def several(lines: Sequence[Line], what: str) -> list[Series]:
     field = f"{shared_part(lines)}_{what}"
     styles = line_styles([line.family for line in lines])
     return [
-        Series(line.name, f"var(--family-{line.family}, var(--muted))", dash, points)
-        for line, (_, dash) in zip(lines, styles, strict=True)
+        Series(line.name, f"var(--{colour}, var(--muted))", dash, points)
+        for line, (colour, dash) in zip(lines, styles, strict=True)
         if (points := _points(line.epochs, field))
     ]
 

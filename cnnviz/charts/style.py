@@ -43,6 +43,23 @@ FAMILY_COLOURS = {
     "convnext": Colour("#7d115f", "#db7ab7"),
 }
 
+#: Runs that a family's colour would not tell apart.
+RUN_COLOURS = (
+    Colour("#1f5fae", "#7fb2f5"),
+    Colour("#c2500c", "#fb9a4c"),
+    Colour("#0f766e", "#4fd1c0"),
+    Colour("#a3195f", "#f48fc4"),
+    Colour("#6a7f00", "#c3d94e"),
+    Colour("#6d38d1", "#b9a2fa"),
+    Colour("#8a5a2b", "#d8b48a"),
+    Colour("#4a5568", "#cbd5e1"),
+)
+
+#: What the lines of several runs are drawn with, by the name that the style sheet has for it, too.
+LINE_COLOURS = {f"family-{name}": colour for name, colour in FAMILY_COLOURS.items()} | {
+    f"run-{place}": colour for place, colour in enumerate(RUN_COLOURS)
+}
+
 FAMILY_SYMBOLS = {
     "lenet": "circle",
     "alexnet": "square",

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from cnnviz.charts.style import ACCENT, FAMILY_COLOURS, MUTED, TEXT, Colour, styled
+from cnnviz.charts.style import ACCENT, LINE_COLOURS, MUTED, RUN_COLOURS, TEXT, styled
 
 Records = Sequence[dict[str, Any]]
 
-#: Lines of one family are told apart by these, in pixels of line and gap; "" is a whole line.
-DASHES = ("", "8,4", "2,3", "9,3,2,3", "16,5", "16,4,2,4", "5,2", "1,5")
+#: Lines beyond the colours are told apart by these, in pixels of line and gap; "" is a whole line.
+DASHES = ("", "8,4", "2,3")
 
 #: More points than this are averaged in bins: an SVG of thousands of points is slow to draw.
 MOST_POINTS = 400
@@ -120,15 +119,19 @@ class Line:
     total: int
 
 
-def line_styles(families: Sequence[str]) -> list[tuple[Colour, str]]:
-    """Return a colour and one of `DASHES` for each line: the family's, and the next one of it."""
-    seen: Counter[str] = Counter()
-    styles = []
-    for family in families:
-        colour = FAMILY_COLOURS.get(family, MUTED)
-        styles.append((colour, DASHES[seen[family] % len(DASHES)]))
-        seen[family] += 1
-    return styles
+def line_styles(families: Sequence[str]) -> list[tuple[str, str]]:
+    """Return for each line the name of its colour in `LINE_COLOURS`, and one of `DASHES`.
+
+    The colour is the family's where each line has another family. Else runs of one family would
+    differ by their dashes alone, which cannot be told on ragged curves: colours are then the runs'.
+    """
+    if len(set(families)) == len(families):
+        return [(f"family-{family}", "") for family in families]
+    count = len(RUN_COLOURS)
+    return [
+        (f"run-{place % count}", DASHES[place // count % len(DASHES)])
+        for place in range(len(families))
+    ]
 
 
 def shared_part(lines: Sequence[Line]) -> Literal["val", "train"]:
@@ -141,7 +144,7 @@ def shared_part(lines: Sequence[Line]) -> Literal["val", "train"]:
 def several_accuracies(lines: Sequence[Line], dark: bool) -> go.Figure:
     """Accuracy against epoch of several runs: on held-out images, or on training ones without.
 
-    Colour is the family's, dashes tell its runs apart; the page writes the legend.
+    Colours are those of `line_styles`; the page writes the legend.
     """
     figure = _several(lines, f"{shared_part(lines)}_accuracy", ".1%", dark)
     figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1.02], dtick=0.2)
@@ -166,7 +169,7 @@ def _several(lines: Sequence[Line], field: str, form: str, dark: bool) -> go.Fig
             name=line.name,
             mode="lines+markers" if len(points) == 1 else "lines",
             line={
-                "color": colour.on(dark),
+                "color": LINE_COLOURS.get(colour, MUTED).on(dark),
                 "width": 2,
                 "dash": dash.replace(",", "px,") + "px" if dash else "solid",
             },
@@ -186,12 +189,15 @@ def several_sentences(lines: Sequence[Line]) -> tuple[str, str]:
         return "Accuracies appear after the first epoch", "Losses appear after the first epoch"
     part = shared_part(lines)
     where = {"val": "held-out", "train": "training"}[part]
-    best = max(begun, key=lambda line: line.epochs[-1][f"{part}_accuracy"])
-    accuracy = best.epochs[-1][f"{part}_accuracy"]
+    accuracies = [line.epochs[-1][f"{part}_accuracy"] for line in begun]
+    best = [line.name for line, a in zip(begun, accuracies, strict=True) if a == max(accuracies)]
+    ahead = "is ahead" if len(begun) > 1 else "is the first"
+    leader = f"{best[0]} {ahead}" if len(best) == 1 else f"{len(best)} of them are level"
     low = min(begun, key=lambda line: line.epochs[-1][f"{part}_loss"])
+    lowest = "the lowest" if len(begun) > 1 else "the first"
     return (
-        f"{best.name} is ahead: {accuracy * 100:.1f}\u00a0% of {where} images right",
-        f"{low.name} has the lowest {where} loss: {low.epochs[-1][f'{part}_loss']:.3f}",
+        f"{leader}: {max(accuracies) * 100:.1f}\u00a0% of {where} images right",
+        f"{low.name} has {lowest} {where} loss: {low.epochs[-1][f'{part}_loss']:.3f}",
     )
 
 
@@ -218,10 +224,11 @@ def class_bars(per_class: dict[str, float], dark: bool) -> go.Figure:
 def class_sentence(per_class: dict[str, float]) -> str:
     """Say which class is hardest, and how it differs from the easiest."""
     hard = min(per_class, key=lambda name: per_class[name])
-    easy = max(per_class, key=lambda name: per_class[name])
-    if per_class[hard] == per_class[easy]:
-        return f"Every class is right {per_class[hard] * 100:.1f} % of the time"
+    best = max(per_class.values())
+    easy = [name for name, share in per_class.items() if share == best]
+    if len(easy) == len(per_class):
+        return f"Every class is right {best * 100:.1f} % of the time"
+    easiest = f"“{easy[0]}” easiest" if len(easy) == 1 else f"{len(easy)} others"
     return (
-        f"“{hard}” is hardest, {per_class[hard] * 100:.1f} % right; “{easy}” easiest, "
-        f"{per_class[easy] * 100:.1f} %"
+        f"“{hard}” is hardest, {per_class[hard] * 100:.1f} % right; {easiest}, {best * 100:.1f} %"
     )

@@ -144,11 +144,35 @@ def runs_list(options: argparse.Namespace) -> None:
         print(f"cnnviz: {problem}", file=sys.stderr)
     columns = ["id", "state", "position", "epoch", "epochs", "loss", "val_accuracy", "accuracy"]
     rows = runs.rows(found)
-    further = ("eta", "request", "note", "message")
-    noted = [name for name in further if any(row[name] for row in rows)]
-    print_rows(rows if options.json else list(map(readable, rows)), [*columns, *noted], options)
+    differing = differences({run.id: run.settings for run in found})
+    shown = [readable(row) | {"changes": differing[row["id"]]} for row in rows]
+    further = ("eta", "changes", "seed", "request", "note", "message")
+    noted = [name for name in further if any(row[name] for row in shown)]
+    print_rows(rows if options.json else shown, [*columns, *noted], options)
     if waiting := sum(row["position"] is not None for row in rows):
         print(f"{waiting:,} in the queue", file=sys.stderr)
+
+
+def differences(settings: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Name what tells runs of one network and data set apart beside their seeds: "lr=0.05".
+
+    `settings` are the fields of their recipes, by run.
+    """
+    values: dict[tuple[Any, Any, str], set[str]] = {}
+    flat = {run_id: {**given, **(given.get("knobs") or {})} for run_id, given in settings.items()}
+    for given in flat.values():
+        for name, value in given.items():
+            key = (given.get("variant"), given.get("dataset"), name)
+            values.setdefault(key, set()).add(str(value))
+    return {
+        run_id: " ".join(
+            f"{name}={value}"
+            for name, value in given.items()
+            if name not in ("seed", "epochs", "knobs")
+            and len(values[given.get("variant"), given.get("dataset"), name]) > 1
+        )
+        for run_id, given in flat.items()
+    }
 
 
 def readable(row: dict[str, Any]) -> dict[str, Any]:
@@ -196,10 +220,15 @@ def runs_log(options: argparse.Namespace) -> None:
         print(text.rstrip("\n"))
 
 
-def each_run(options: argparse.Namespace, act: Callable[[Run], None]) -> int:
+def each_run(
+    options: argparse.Namespace,
+    act: Callable[[Run], None],
+    applies: Callable[[Run], bool] = lambda _: True,
+) -> int:
     """Do `act` to every run that is named, by itself or by its request; print their states.
 
-    What cannot be done to one is said, and the others are gone on with; 1 if there was such.
+    Of a request, to those to which it `applies`. What cannot be done to one is said, and the others
+    are gone on with; 1 if there was such.
     """
     from cnnviz.runs import find_run
     from cnnviz.runs.requests import runs_of
@@ -207,7 +236,11 @@ def each_run(options: argparse.Namespace, act: Callable[[Run], None]) -> int:
     named: dict[str, Run] = {}
     for name in options.id:
         members = runs_of(name)
-        named |= {run.id: run for run in members or [find_run(name)]}
+        chosen = [run for run in members if applies(run)] if members else [find_run(name)]
+        if not chosen:
+            states = ", ".join(sorted({_state(run) for run in members}))
+            raise CnnvizError(f"No run of the request {name} is left for that: all are {states}.")
+        named |= {run.id: run for run in chosen}
     if len(named) == 1:  # a single refusal is the command's own
         (run,) = named.values()
         act(run)
@@ -225,6 +258,10 @@ def each_run(options: argparse.Namespace, act: Callable[[Run], None]) -> int:
     return 1 if refused else 0
 
 
+def _is_held(run: Run) -> bool:
+    return run.state == "paused"
+
+
 def _state(run: Run) -> str:
     return run.state if run.exists else "deleted"
 
@@ -233,14 +270,16 @@ def runs_stop(options: argparse.Namespace) -> int:
     """Stop runs and wait until they have saved."""
     from cnnviz.runs import stop_run
 
-    return each_run(options, lambda run: stop_run(run, wait=True))
+    return each_run(
+        options, lambda run: stop_run(run, wait=True), lambda run: run.is_active or _is_held(run)
+    )
 
 
 def runs_pause(options: argparse.Namespace) -> int:
     """Hold runs back, those that train after they have saved."""
     from cnnviz.runs import pause_run
 
-    return each_run(options, lambda run: pause_run(run, wait=True))
+    return each_run(options, lambda run: pause_run(run, wait=True), lambda run: run.is_active)
 
 
 def runs_resume(options: argparse.Namespace) -> int:
@@ -251,7 +290,9 @@ def runs_resume(options: argparse.Namespace) -> int:
     from cnnviz.runs.requests import runs_of
 
     if len(options.id) > 1 or runs_of(options.id[0]):
-        return each_run(options, lambda run: resume_run(run, options.device))
+        return each_run(
+            options, lambda run: resume_run(run, options.device), lambda run: run.can_resume
+        )
     run = find_run(options.id[0])
     if options.job and (run.status.job, run.state) != (options.job, "queued"):
         raise CnnvizError(f"The run {run.id} was taken back from this job: it is {run.state}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.cli.errors import checked
 from cnnviz.cli.inputs import given_knobs
 from cnnviz.cli.output import print_json, print_record, print_rows
-from cnnviz.cli.runs import launching, readable
+from cnnviz.cli.runs import differences, launching, readable
 from cnnviz.errors import CnnvizError
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def runs_queue(options: argparse.Namespace) -> None:
         print_json({"request": request, "runs": queued})
         return
     print(f"request  {request}")
-    print_rows(queued, ["id", "state", "position", "device", "epochs", "seed"], options)
+    differing = differences({run.id: run.settings for run in made})
+    shown = [{**row, "changes": differing[row["id"]]} for row in queued]
+    columns = ["id", "state", "position", "device", "epochs", "seed"]
+    columns += ["changes"] if any(differing.values()) else []
+    print_rows(shown, columns, options)
 
 
 def runs_plan(options: argparse.Namespace) -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cnnviz.runs.requests import grid as grid
     from cnnviz.runs.requests import request_runs as request_runs
     from cnnviz.runs.summary import Summary as Summary
+    from cnnviz.runs.summary import changes_of as changes_of
     from cnnviz.runs.summary import summarise as summarise
 
 _HOME = {
@@ -56,6 +57,7 @@ _HOME = {
     "grid": "requests",
     "request_runs": "requests",
     "Summary": "summary",
+    "changes_of": "summary",
     "summarise": "summary",
 }
 

@@ -168,6 +168,15 @@ class Run:
             said = f"{field}: {first['msg']}" if field else first["msg"]
             raise self._unreadable(f"{said}.") from error
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's fields as they were written, unchecked: at once, and without torch."""
+        try:
+            fields = json.loads((self.path / RECIPE).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return fields if isinstance(fields, dict) else {}
+
     def _unreadable(self, reason: str) -> CnnvizError:
         return CnnvizError(
             f"The {RECIPE} of the run {self.id} cannot be used. {reason} Mend the file, or delete "
@@ -309,8 +318,6 @@ class Run:
         """One row of `runs list`, but for the position in the queue (see `queue.rows`)."""
         status, head, about = self.status, self.head, self.about
         state = self.judge(status)
-        # A trainer that was killed took its forecast with it.
-        is_training = state in ("running", "stalled", "stopping")
         return {
             "id": self.id,
             "variant": head.variant,
@@ -325,7 +332,7 @@ class Run:
             "val_accuracy": last_epoch(self.path / METRICS).get("val_accuracy"),
             "accuracy": status.accuracy,
             "seconds": status.seconds,
-            "eta": status.eta if is_training else None,
+            "eta": status.eta if state == "running" else None,  # others' forecast no longer holds
             "device": status.device,
             "host": status.host,
             "launcher": status.launcher,

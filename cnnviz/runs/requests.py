@@ -41,7 +41,7 @@ def parse_vary(texts: Sequence[str]) -> dict[str, list[str]]:
         if not (separator and name and all(listed)):
             raise CnnvizError(f"vary takes NAME=VALUE,VALUE…, as in lr=0.05,0.1, not {text!r}.")
         if name in found or name in ("seed", "variant", "dataset"):
-            advice = "seeds have an option of their own" if name == "seed" else "name it once"
+            advice = "name it once" if name in found else "that is chosen by itself"
             raise CnnvizError(f"vary: {name!r} cannot be varied like this: {advice}.")
         if len(set(listed)) < len(listed):
             raise CnnvizError(f"vary: a value of {name} is named twice in {text!r}.")

@@ -73,7 +73,7 @@ def _summary(members: list[tuple[Run, Recipe]]) -> Summary:
     return Summary(
         variant=recipe.variant,
         dataset=recipe.dataset,
-        changes=_changes(recipe),
+        changes=changes_of(recipe),
         n=len(values),
         mean=statistics.fmean(values) if values else None,
         sd=statistics.stdev(values) if len(values) > 1 else None,
@@ -86,8 +86,8 @@ def _summary(members: list[tuple[Run, Recipe]]) -> Summary:
     )
 
 
-def _changes(recipe: Recipe) -> dict[str, Any]:
-    """What was asked for beside the network and the data set."""
+def changes_of(recipe: Recipe) -> dict[str, Any]:
+    """What was asked for beside the network, the data set and the seed: knobs, then settings."""
     default = default_recipe(recipe.variant, recipe.dataset).model_dump(exclude={"seed"})
     given = recipe.model_dump(exclude={"seed", "knobs", *RESULT_FREE})
     changed = {name: value for name, value in given.items() if value != default[name]}

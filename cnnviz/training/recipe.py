@@ -29,7 +29,7 @@ RESULT_FREE = frozenset({"compile", "snapshots", "tensorboard"})
 class Recipe(BaseModel):
     """Everything that decides a training run, beside the device it runs on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     variant: str
     knobs: dict[str, KnobValue] = {}

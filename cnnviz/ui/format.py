@@ -33,6 +33,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """Write a count of things: 1, "epoch" -> "1 epoch"; 20, "epoch" -> "20 epochs"."""
+    return f"{value:,} {noun}{'s' * (value != 1)}"
+
+
 def percent(fraction: float, digits: int = 1) -> str:
     """Write a fraction of one as a percentage: 0.9174 -> "91.7 %"."""
     return f"{fraction * 100:.{digits}f} %"

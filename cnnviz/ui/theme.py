@@ -47,7 +47,7 @@ def drawing(html: str) -> None:
 
 def style_sheet() -> str:
     """Return the shared styles as a ``<style>`` element for `st.html`."""
-    colours = {**_NAMED, **{f"family-{key}": pair for key, pair in style.FAMILY_COLOURS.items()}}
+    colours = {**_NAMED, **style.LINE_COLOURS}
     variables = "".join(
         f"--{name}:light-dark({pair.light},{pair.dark});" for name, pair in colours.items()
     )

@@ -12,22 +12,29 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs import Run, State
 from cnnviz.runs.launch import LONGEST_NOTE
 from cnnviz.ui import train_form
+from cnnviz.ui.train_words import run_label
 
 _ERROR = "act-error"
 
 
-def act(action: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401 - of any action
-    """Do something to a run, in a callback; what is refused is said above its buttons."""
+def act(action: Callable[..., Any], run: Run, *arguments: Any) -> None:  # noqa: ANN401 - of any
+    """Do something to `run`, in a callback; `say_refusal` says why it could not be done."""
     try:
-        action(*arguments)
+        if not run.exists:
+            raise CnnvizError(f"The run {run.id} was deleted already.")
+        action(run, *arguments)
     except CnnvizError as error:
         st.session_state[_ERROR] = str(error)
 
 
-def buttons(run: Run, state: State) -> None:
-    """Write what can be done to `run`, which is in `state`."""
+def say_refusal() -> None:
+    """Write why the last click could not be done, if it could not."""
     if _ERROR in st.session_state:
         st.error(st.session_state.pop(_ERROR))
+
+
+def buttons(run: Run, state: State) -> None:
+    """Write what can be done to `run`, which is in `state`."""
     with st.container(horizontal=True, key="train-actions"):
         if run.is_active or state == "paused":
             _running(run, state)
@@ -50,10 +57,14 @@ def buttons(run: Run, state: State) -> None:
         )
         _note(run)
         if not run.is_training:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.write("Delete this run and all it has learnt?")
+            # Its own for each run: one that stays open would ask of the next run in its place.
+            with st.popover("Delete", icon=":material/delete:", key=f"deleting-{run.id}"):
+                st.write(f"Delete {run_label(run)} and all it has learnt?")
                 st.button(
-                    "Delete for good", key="delete", on_click=act, args=(runs.delete_run, run)
+                    "Delete for good",
+                    key=f"delete-{run.id}",
+                    on_click=act,
+                    args=(runs.delete_run, run),
                 )
 
 
@@ -90,13 +101,14 @@ def _running(run: Run, state: State) -> None:
 
 def _clone(run: Run) -> None:
     act(train_form.fill_from, run)
-    st.toast("Its recipe is in the form above: change it and start.", icon=":material/north:")
+    if _ERROR not in st.session_state:
+        st.toast("Its recipe is in the form above: change it and start.", icon=":material/north:")
 
 
 def _note(run: Run) -> None:
     """Write the button that opens the run's note."""
     key = f"note-{run.id}"
-    with st.popover("Note", icon=":material/edit_note:"):
+    with st.popover("Note", icon=":material/edit_note:", key=f"noting-{run.id}"):
         st.session_state.setdefault(key, run.about.note)
         st.text_area(
             "What is to be known of this run",

@@ -11,13 +11,14 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz.errors import CnnvizError
-from cnnviz.runs import METRICS, Metrics, Run
+from cnnviz.runs import METRICS, RECIPE, Metrics, Run
 from cnnviz.runs.cluster import refresh
 from cnnviz.runs.estimate import Device, Estimate, devices, estimate
 from cnnviz.runs.metrics import parse_metrics
 from cnnviz.settings import checkpoints_dir
 from cnnviz.training.checkpoints import Card, list_checkpoints
 from cnnviz.training.recipe import Recipe, parse_recipe
+from cnnviz.ui.train_words import changes_text
 
 #: Settings that neither the time of a step nor its memory depends on, and the value they are
 #: measured at.
@@ -109,6 +110,22 @@ def measured(key: str, device: str) -> Estimate:
     Raises `CnnvizError` where the device is gone or the network cannot take such inputs.
     """
     return estimate(parse_recipe(Recipe.model_validate_json(key).model_dump()), device)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _changes(path: Path, changed: int) -> str:  # noqa: ARG001 - the key
+    try:
+        return changes_text(Run(path).recipe)
+    except CnnvizError:  # the page names a run that cannot be read
+        return ""
+
+
+def changes_of_run(run: Run) -> str:
+    """Return `changes_text` of a run's recipe."""
+    try:
+        return _changes(run.path, (run.path / RECIPE).stat().st_mtime_ns)
+    except OSError:
+        return ""
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

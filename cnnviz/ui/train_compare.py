@@ -79,12 +79,11 @@ def curves(shown: Sequence[Run]) -> None:
 def _legend(shown: Sequence[Run], lines: Sequence[charts.Line]) -> str:
     styles = charts.line_styles([line.family for line in lines])
     items = []
-    for run, line, (_, dash) in zip(shown, lines, styles, strict=True):
-        colour = theme.family_variable(line.family)
+    for run, line, (colour, dash) in zip(shown, lines, styles, strict=True):
         stroke = f'stroke-dasharray="{dash}"' if dash else ""
         items.append(
             '<li><svg width="44" height="10" aria-hidden="true"><line x1="0" y1="5" x2="44" y2="5" '
-            f'stroke-width="2.5" style="stroke:{colour}" {stroke}/></svg>'
+            f'stroke-width="2.5" style="stroke:var(--{colour}, var(--muted))" {stroke}/></svg>'
             f'<span class="name">{escape(line.name)}</span>'
             f'<span class="value">{escape(_value(run))}</span></li>'
         )

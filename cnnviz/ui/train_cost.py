@@ -15,15 +15,17 @@ from cnnviz.runs.estimate import Device, Estimate
 from cnnviz.runs.plan import IMAGES, STEP
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import caches, train_caches
-from cnnviz.ui.format import count, si
+from cnnviz.ui.format import count, counted, si
 from cnnviz.ui.panels import Fact, facts
 from cnnviz.ui.train_form import Form
 from cnnviz.ui.train_words import (
     day_and_time,
     duration,
     rate_text,
+    refusal,
     setting_label,
     value_text,
+    within,
 )
 
 #: Recipes of which each step was asked to be measured, with the device.
@@ -47,15 +49,19 @@ class Cost:
     estimate: Estimate | None = None
 
 
-def show(form: Form) -> None:
-    """Write what the runs of `form` will cost, or the sentence that says why they cannot be."""
+def show(form: Form) -> str:
+    """Write what the runs of `form` will cost, or the sentence that says why they cannot be.
+
+    That sentence is returned.
+    """
     try:
         recipes = form.recipes()
         device = _device(form)
         known = [_cost(recipe) for recipe in _alike(recipes)]
     except CnnvizError as error:
-        st.error(str(error))
-        return
+        problem = refusal(error)
+        st.error(problem)
+        return problem
     if device is not None:
         known = _with_time(known, device)
     of_key = {_key(cost.recipe): cost for cost in known}
@@ -67,6 +73,7 @@ def show(form: Form) -> None:
     if device is not None:
         _measure(known, device)
         _say_estimates(known, device)
+    return ""
 
 
 def _say_batches(costs: Sequence[Cost]) -> None:
@@ -176,7 +183,7 @@ def _count_sentence(form: Form, recipes: Sequence[Recipe]) -> str:
         factors.append(f"{len(form.names)} networks")
     for name, values in form.varied.items():
         listed = ", ".join(value_text(value) for value in values)
-        factors.append(f"{setting_label(name).lower()} {listed}")
+        factors.append(f"{within(setting_label(name))} {listed}")
     if form.seeds > 1:
         factors.append(f"{form.seeds} seeds")
     return f"**{len(recipes)} runs**: {' × '.join(factors)}, one after the other on each device."
@@ -208,8 +215,8 @@ def _work(costs: Sequence[Cost]) -> Fact:
         (cost,) = costs
         passes = 1 if cost.recipe.freeze else STEP
         note = (
-            f"{passes} × {si(cost.macs, 'MACs')} × {cost.images:,} images × "
-            f"{cost.recipe.epochs:,} epochs"
+            f"{passes} × {si(cost.macs, 'MACs')} × {counted(cost.images, 'image')} × "
+            f"{counted(cost.recipe.epochs, 'epoch')}"
         )
     return Fact("Work", si(total, "MACs"), note, f"{count(total)} multiply-accumulates")
 
@@ -220,10 +227,10 @@ def _memory(costs: Sequence[Cost], device: Device | None) -> Fact:
     if not known:
         return Fact("Memory", "–", free)
     largest = max(costs, key=lambda cost: cost.memory or 0)
-    exact = "" if largest.estimate else "at most, "
+    about = "" if largest.estimate else "≈ "
     several = "the largest, " if len(costs) > 1 else ""
-    batch = f"with {min(largest.recipe.batch_size, largest.images):,} images in a batch"
-    return Fact("Memory", si(max(known), "B"), f"{several}{exact}{free}, {batch}")
+    batch = f"with {counted(min(largest.recipe.batch_size, largest.images), 'image')} in a batch"
+    return Fact("Memory", f"{about}{si(max(known), 'B')}", f"{several}{free}, {batch}")
 
 
 def _time(costs: Sequence[Cost], device: Device | None) -> Fact:

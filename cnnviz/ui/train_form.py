@@ -18,8 +18,9 @@ from cnnviz import registry, runs
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, Variant
 from cnnviz.runs import Run
-from cnnviz.runs.requests import parse_vary
+from cnnviz.runs.requests import parse_seeds, parse_vary
 from cnnviz.training.data import DATASETS
+from cnnviz.training.files import safe_name
 from cnnviz.training.recipe import Recipe, default_recipe, named_recipes, settings
 from cnnviz.ui import url
 
@@ -70,7 +71,10 @@ class Form:
         fields = {k: v for k, v in self.changes.items() if not k.startswith(KNOB)}
         knobs = {k.removeprefix(KNOB): v for k, v in self.changes.items() if k.startswith(KNOB)}
         first = fields.get("seed", 0)
-        seeds = range(first, first + self.seeds) if self.seeds > 1 else None
+        count = len(parse_seeds([self.seeds]))
+        seeds = range(first, first + count) if count > 1 else None
+        if self.title:
+            safe_name(self.title)
         return runs.grid(
             self.names,
             self.dataset,
@@ -243,7 +247,7 @@ def form_now() -> Form:
         names,
         state["dataset"] if state["dataset"] in DATASETS else "digits",
         named=state.get("named") or "default",
-        seeds=int(state.get("seeds") or 1),
+        seeds=1 if state.get("seeds") is None else int(state["seeds"]),
         vary=state.get("vary") or "",
         title=(state.get("title") or "").strip(),
         device=device_name(state.get("device")),

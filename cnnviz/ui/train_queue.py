@@ -21,6 +21,7 @@ from cnnviz.ui.train_words import (
     duration,
     setting_label,
     value_text,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _VIEWS = {"runs": "Every run", "recipes": "Seeds together"}
 #: Rows in sight at once.
 _ROWS = 7
 #: Columns that are left out while no run has anything in them.
-_IF_ANY = ("position", "held", "accuracy", "note")
+_IF_ANY = ("position", "changes", "held", "accuracy", "note")
 _TABLE, _ALL, _SELECTED = "all-runs", "every request", "run-selected"
 
 
@@ -172,7 +173,7 @@ def _table(ids: Sequence[str]) -> None:
         on_select=lambda: _select(shown, key),
         selection_mode="single-row",
         selection_default={"selection": {"rows": rows_chosen}},
-        alt="Every run: state, network, data set, seed, epochs, accuracies, time and note. "
+        alt="Every run: state, network, data set, changes, seed, epochs, accuracies, time, note. "
         "Choosing a row watches that run.",
     )
 
@@ -198,14 +199,15 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "position": row["position"],
         "network": registry.get(row["variant"]).titled(row["knobs"]),
         "dataset": data_name(row["dataset"]),
+        "changes": train_caches.changes_of_run(Run(runs_dir() / row["id"])),
         "seed": row["seed"],
         "epoch": f"{row['epoch']:,} / {row['epochs']:,}",
         "held": row["val_accuracy"],
         "accuracy": row["accuracy"],
         "time": duration(row["seconds"]) if row["seconds"] else "",
         "device": row["device"],
-        "note": row["note"],
         "id": row["id"],
+        "note": row["note"],
     }
 
 
@@ -216,8 +218,9 @@ def _columns() -> dict[str, ColumnConfig]:
         "position": columns.NumberColumn(
             "Place", width=55, help="In the queue of its device; 1 is the next to start"
         ),
-        "network": columns.TextColumn("Network", width=250),
+        "network": columns.TextColumn("Network", width=200),
         "dataset": columns.TextColumn("Data", width=80),
+        "changes": columns.TextColumn("Changes", width=150, help="Beside the network's own recipe"),
         "seed": columns.NumberColumn("Seed", width=50, format="%d"),
         "epoch": columns.TextColumn("Epoch", width=100),
         "held": columns.NumberColumn(
@@ -228,8 +231,8 @@ def _columns() -> dict[str, ColumnConfig]:
         ),
         "time": columns.TextColumn("Trained for", width=95),
         "device": columns.TextColumn("Device", width=65),
-        "note": columns.TextColumn("Note", width=180),
         "id": columns.TextColumn("Run", width=260, help="Its name on the command line"),
+        "note": columns.TextColumn("Note", width=180),
     }
 
 
@@ -258,7 +261,7 @@ def _recipes(found: Sequence[Run]) -> None:
 
 def _summary_row(summary: Summary) -> dict[str, Any]:
     changes = ", ".join(
-        f"{setting_label(name).lower()} {value_text(v)}" for name, v in summary.changes.items()
+        f"{within(setting_label(name))} {value_text(v)}" for name, v in summary.changes.items()
     )
     mean, sd, low, high = (
         None if value is None else 100 * value

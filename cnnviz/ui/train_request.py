@@ -22,7 +22,14 @@ from cnnviz.training.recipe import RECIPE_TITLES, Setting, settings
 from cnnviz.ui import train_caches, train_compare, train_cost, train_form, url
 from cnnviz.ui.format import si
 from cnnviz.ui.train_form import KNOB, Form, control_key
-from cnnviz.ui.train_words import DATASET_TITLES, knob_text, setting_label, value_text
+from cnnviz.ui.train_words import (
+    DATASET_TITLES,
+    knob_text,
+    refusal,
+    setting_label,
+    value_text,
+    within,
+)
 
 #: The settings by what they are about; any other is with the last.
 _GROUPS = {
@@ -66,11 +73,14 @@ def new_runs() -> None:
         format_func=lambda name: DATASET_TITLES[name],
         key="dataset",
     )
-    _say_what_happened()
+    messages = st.container()  # one that comes or goes moves nothing below into another place
     if not names:
+        with messages:
+            _say_what_happened()
         st.info("Choose one or several networks to train.")
         return
-    form, changes = _named_form(tuple(names), dataset)
+    with messages:
+        form, changes = _named_form(tuple(names), dataset)
     own = train_form.own_values(form)
     epochs = next(item for item in settings() if item.name == "epochs")
     _number(row[2], epochs, own["epochs"], form.scope, changes)
@@ -78,7 +88,9 @@ def new_runs() -> None:
     row[4].button("Start training", type="primary", width="stretch", on_click=_start)
     place = st.container()
     _recipe(place, form, own, changes)
-    train_cost.show(train_form.form_now())
+    problem = train_cost.show(train_form.form_now())
+    with messages:
+        _say_what_happened(problem)
     if not is_available(dataset):
         st.info(
             "CIFAR-10 is not on this machine yet: the run will first download 170 MB, or say how "
@@ -86,11 +98,12 @@ def new_runs() -> None:
         )
 
 
-def _say_what_happened() -> None:
-    """Write what the last click led to."""
+def _say_what_happened(said: str = "") -> None:
+    """Write what the last click led to, but for an error that is `said` already."""
     state = st.session_state
-    if _ERROR in state:
-        st.error(state.pop(_ERROR))
+    error = state.pop(_ERROR, said)
+    if error != said:
+        st.error(error)
     if _STARTED in state:
         st.toast(state.pop(_STARTED), icon=":material/playlist_add_check:")
 
@@ -99,6 +112,9 @@ def _named_form(names: tuple[str, ...], dataset: str) -> tuple[Form, dict[str, A
     """Return the form as far as it is known before the recipe is drawn, and its changes."""
     state = st.session_state
     if state.get("named") not in train_form.shared_recipes(names, dataset):
+        if state.get("named"):
+            title = RECIPE_TITLES[state["named"]]
+            st.warning(f"Not all of them can “{title}” on this data: each has its own recipe now.")
         state["named"] = "default"
     state["named"] = state["named"]  # kept while its picker is not drawn
     train_form.settle(names, dataset, state["named"])
@@ -143,9 +159,10 @@ def _recipe(
     label = "Recipe: how they will be trained" if len(form.names) > 1 else "Recipe"
     changed = f" · {count} setting{'s' * (count > 1)} changed" if count else ""
     with where.expander(f"{label}{changed}", icon=":material/tune:", key="train-recipe"):
-        _pick_named(form)
-        if count:
-            _say_changes(form, changes)
+        with st.container():  # so that the tabs stay in their place, and the open one open
+            _pick_named(form)
+            if count:
+                _say_changes(form, changes)
         knobs = train_form.shared_knobs(form.names)
         titles = [*_GROUPS, *(["Network"] if knobs else []), "Several runs", "Where"]
         tabs = dict(zip(titles, st.tabs(titles), strict=True))
@@ -179,7 +196,7 @@ def _pick_named(form: Form) -> None:
 
 def _say_changes(form: Form, changes: dict[str, Any]) -> None:
     said = ", ".join(
-        f"{setting_label(name.removeprefix(KNOB)).lower()} {value_text(value)}"
+        f"{within(setting_label(name.removeprefix(KNOB)))} {value_text(value)}"
         for name, value in changes.items()
     )
     cloned = st.session_state.get(train_form.CLONED)
@@ -232,14 +249,18 @@ def _own_text(own: list[Any]) -> str:
 def _number(
     where: DeltaGenerator, item: Setting, own: list[Any], scope: str, changes: dict[str, Any]
 ) -> None:
+    """Write the control of a number. What is out of its limits is refused with the costs.
+
+    With limits of its own the control would keep such a number to itself, in red, and the run
+    would start with the one before.
+    """
     number = int if item.kind is int else float
     where.number_input(
         setting_label(item.name),
-        number(item.low),
-        number(item.high),
-        None,
+        value=None,
+        step=1 if number is int else None,
         key=_begin(item.name, own, scope, changes),
-        help=item.help,
+        help=f"{item.help}; from {item.low:,g} to {item.high:,g}",
         format="%d" if number is int else "%g",
         placeholder=_own_text(own),
     )
@@ -277,9 +298,7 @@ def _knobs(knobs: Sequence[Knob], scope: str, changes: dict[str, Any]) -> None:
         number = int if isinstance(knob.default, int) else float
         where.number_input(
             knob_text(knob),
-            None if knob.low is None else number(knob.low),
-            None if knob.high is None else number(knob.high),
-            None,
+            value=None,
             key=_begin(name, [knob.default], scope, changes),
             step=number(1) if number is int else 0.25,
             help=knob.help,
@@ -291,14 +310,15 @@ def _several() -> None:
     """Write what makes many runs of one: seeds, and values to try."""
     state = st.session_state
     for key, first in (("seeds", 1), ("vary", ""), ("title", "")):
-        state[key] = state.get(key) or first  # kept while the page shows no network
+        said = state.get(key)
+        state[key] = first if said is None else said  # kept while the page shows no network
     seeds, vary, title = st.columns([1, 2, 1])
     seeds.number_input(
         "Seeds",
-        1,
-        MOST_SEEDS,
+        step=1,
         key="seeds",
-        help="Runs that differ by chance alone: they give a mean and its spread",
+        help="Runs that differ by chance alone: they give a mean and its spread; at most "
+        f"{MOST_SEEDS}",
     )
     vary.text_input(
         "Values to try",
@@ -348,6 +368,10 @@ def _start() -> None:
         for recipe in different(recipes):
             check_start(recipe)
         if form.launcher == "ray":
+            if not form.address:
+                raise CnnvizError(
+                    "Which Ray cluster? Write the address of its dashboard, under Recipe, Where."
+                )
             check_cluster(form.address)  # before any folder is made
         made = runs.request_runs(
             recipes,
@@ -360,7 +384,7 @@ def _start() -> None:
         for run in made if cloned else ():
             run.write_about(run.about.model_copy(update={"cloned_from": cloned}))
     except CnnvizError as error:
-        state[_ERROR] = str(error)
+        state[_ERROR] = refusal(error)
         return
     state[_ASKED] = (form, time.monotonic())
     state["run"] = made[0].id

@@ -34,6 +34,7 @@ from cnnviz.ui.train_words import (
     run_label,
     setting_label,
     value_text,
+    within,
 )
 
 #: Seconds between two looks at a run that trains.
@@ -45,8 +46,11 @@ def keep_run(found: dict[str, Run]) -> None:
 
     `found` is newest first.
     """
+    before = url.read("run") or st.session_state.get("run")
     training = next((run_id for run_id, run in found.items() if run.is_training), None)
     url.keep_choice("run", found, training or next(iter(found)))
+    if before and before not in found:
+        st.info(f"There is no run {before} any more: below is another one.")
 
 
 def show(found: dict[str, Run]) -> None:
@@ -109,7 +113,7 @@ def _changes_text(run: Run) -> str:
         and (value := getattr(recipe, name)) != getattr(own, name)
     }
     changed |= {name: v for name, v in recipe.knobs.items() if v != own.knobs.get(name)}
-    said = ", ".join(f"{setting_label(n).lower()} {value_text(v)}" for n, v in changed.items())
+    said = ", ".join(f"{within(setting_label(n))} {value_text(v)}" for n, v in changed.items())
     own_text = "The network's own recipe"
     return f"{own_text}, but for {said}" if said else own_text
 
@@ -168,7 +172,7 @@ def _progress(run: Run) -> None:
     status = run.status
     share = min(status.step / status.steps, 1.0) if status.steps else 0.0
     text = f"Epoch {status.epoch:.1f} of {run.recipe.epochs:,}"
-    if run.is_training and status.eta is not None:
+    if run.state == "running" and status.eta is not None:
         text += f", {duration(status.eta)} left"
     st.progress(share, text)
 
@@ -188,7 +192,7 @@ def _facts(run: Run, metrics: Metrics) -> list[Fact]:
         ),
         Fact(
             "Time trained" if ended else "Time left",
-            duration(status.seconds if ended else status.eta),
+            duration(status.seconds if ended else status.eta if run.state == "running" else None),
             "" if ended else f"{duration(status.seconds)} so far",
         ),
     ]

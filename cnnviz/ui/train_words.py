@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cnnviz import registry
 from cnnviz.registry import Knob
-from cnnviz.runs import Run, State
+from cnnviz.runs import Run, State, changes_of
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.data_words import data_name
 
@@ -27,8 +27,16 @@ STATES: dict[State, StateWords] = {
     "queued": StateWords("◷", "Queued", "Queued"),
     "starting": StateWords("▷", "Starting", "Starting: the trainer is loading"),
     "running": StateWords("▶", "Training", "Training"),
-    "stalled": StateWords("…", "Stalled", "Stalled: no sign of life for a minute"),
-    "stopping": StateWords("◼", "Stopping", "Stopping: the batch is being finished and saved"),
+    "stalled": StateWords(
+        "…",
+        "Stalled",
+        "Stalled: no sign of life for a minute. A stop ends it, a minute later by force",
+    ),
+    "stopping": StateWords(
+        "◼",
+        "Stopping",
+        "Stopping: the batch is being finished and saved, for which it has a minute",
+    ),
     "paused": StateWords("‖", "Paused", "Paused: it waits until it is resumed"),
     "interrupted": StateWords("⚠", "Interrupted", "Interrupted: its process is gone"),
     "stopped": StateWords("◻", "Stopped", "Stopped and saved"),
@@ -38,6 +46,7 @@ STATES: dict[State, StateWords] = {
 
 _LABELS = {
     "lr": "Learning rate",
+    "vary": "Values to try",
     "ema": "Weight averaging",
     "grad_clip": "Gradient clip",
     "holdout": "Held-out images",
@@ -55,6 +64,18 @@ _LABELS = {
 def setting_label(name: str) -> str:
     """The name of a setting or a knob for people: "batch_size" -> "Batch size"."""
     return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def refusal(error: Exception) -> str:
+    """What an error says of a setting, by the name that it has on the page."""
+    name, colon, reason = str(error).partition(": ")
+    known = name in (*Recipe.model_fields, "vary", "seeds")
+    return f"{setting_label(name)}{colon}{reason}" if colon and known else str(error)
+
+
+def within(label: str) -> str:
+    """A label as it stands within a sentence: "Learning rate" -> "learning rate"."""
+    return label if label[1:2].isupper() else f"{label[0].lower()}{label[1:]}"
 
 
 def value_text(value: Any) -> str:  # noqa: ANN401 - of any setting
@@ -93,11 +114,24 @@ def day_and_time(seconds: float) -> str:
     return time.strftime("%d %b %H:%M", time.localtime(seconds))
 
 
+def changes_text(recipe: Recipe) -> str:
+    """What was asked for beside the network's own recipe, its knobs and epochs: "cutout 8"."""
+    changes = changes_of(recipe).items()
+    elsewhere = ("epochs", *recipe.knobs)  # in columns of their own, and in the title
+    return ", ".join(
+        f"{within(setting_label(name))} {value_text(value)}"
+        for name, value in changes
+        if name not in elsewhere
+    )
+
+
 def run_label(run: Run) -> str:
     """What stays true of a run: Streamlit finds the chosen one by its label again."""
     recipe, status = run.recipe, run.status
+    seed = f"seed {recipe.seed}" if recipe.seed else ""
+    named = ", ".join(filter(None, (recipe.title, changes_text(recipe), seed)))
     data = data_name(recipe.dataset)
-    return f"{recipe.title} · {data} · {day_and_time(status.created)} · {run.id[-4:]}"
+    return f"{named} · {data} · {day_and_time(status.created)} · {run.id[-4:]}"
 
 
 def differences(runs: Sequence[Run]) -> dict[str, str]:
@@ -113,8 +147,8 @@ def differences(runs: Sequence[Run]) -> dict[str, str]:
             elif name == "knobs":
                 parts += [f"{key.replace('_', ' ')} {value_text(v)}" for key, v in _turned(recipe)]
             elif name != "variant" and not _follows_network(recipes, name):
-                label = setting_label(name)
-                parts.append(f"{label[0].lower()}{label[1:]} {value_text(getattr(recipe, name))}")
+                label = within(setting_label(name))
+                parts.append(f"{label} {value_text(getattr(recipe, name))}")
         names[run_id] = " · ".join(parts)
     doubles = {label for label in names.values() if list(names.values()).count(label) > 1}
     return {k: f"{label} · {k[-4:]}" if label in doubles else label for k, label in names.items()}

@@ -1,6 +1,7 @@
 """The Train page: watching one run or several, and what can be done to them."""
 
 import json
+import shutil
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import runs
 from cnnviz.runs import folder
 from cnnviz.training.files import atomic_write
+from cnnviz.training.recipe import default_recipe
 from cnnviz.ui.train_words import STATES, differences, duration
 from tests.app.train_page import (
     captions,
@@ -54,7 +56,9 @@ def test_a_deep_link_shows_its_run_and_the_first_is_the_newest(finished):
     app = opened(run=finished.id)
     assert app.selectbox(key="run").value == finished.id
     assert "<strong>Done</strong>" in html_of(app)
-    assert opened(run="nosuchrun").selectbox(key="run").value == newest.id
+    app = opened(run="nosuchrun")
+    assert app.selectbox(key="run").value == newest.id
+    assert "There is no run nosuchrun any more" in app.info[0].value
 
 
 def test_a_run_that_trains_is_shown_before_newer_ones_that_wait():
@@ -129,12 +133,36 @@ def test_what_is_refused_is_said():
     assert not fine(app.run()).error
 
 
+def test_of_a_run_whose_folder_is_gone_nothing_is_copied():
+    run, other = new_run("done"), new_run("stopped")
+    app = opened(run=run.id)
+    shutil.rmtree(run.path)
+    app.button(key="clone").click().run()
+    assert "was deleted already" in errors(fine(app))
+    assert not app.toast
+    assert app.selectbox(key="run").value == other.id
+
+
+def test_a_stalled_run_has_no_time_left():
+    training(updated_ago=100.0, eta=75.0)
+    app = opened()
+    assert "Stalled: " in html_of(app)
+    assert "1 min 15 s" not in html_of(app) + app.get("progress")[0].proto.text
+
+
+def test_runs_are_told_apart_in_the_pickers():
+    run = runs.create_run(default_recipe("lenet5", "digits", lr=0.25, seed=3))
+    app = opened(run=run.id)
+    (label,) = app.selectbox(key="run").options
+    assert label.startswith("LeNet-5 (1998), learning rate 0.25, seed 3 · ")
+
+
 def test_deleting_the_last_run_leaves_the_empty_page():
     run = new_run("stopped")
     (run.path / folder.LOG).write_text("what it printed")
     app = opened()
     assert app.code[0].value == "what it printed"
-    app.button(key="delete").click().run()
+    app.button(key=f"delete-{run.id}").click().run()
     fine(app)
     assert not run.path.exists()
     assert "No run yet" in app.info[0].value
@@ -143,7 +171,7 @@ def test_deleting_the_last_run_leaves_the_empty_page():
 def test_deleting_one_run_shows_another():
     kept, gone = new_run("stopped"), new_run("stopped")
     app = opened(run=gone.id)
-    app.button(key="delete").click().run()
+    app.button(key=f"delete-{gone.id}").click().run()
     assert fine(app).selectbox(key="run").value == kept.id
     assert not gone.path.exists()
 

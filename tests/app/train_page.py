@@ -60,10 +60,10 @@ def new_run(state=None, seed=0, about=None, **fields):
     return run
 
 
-def training(seed=0, **fields):
+def training(seed=0, updated_ago=0.0, **fields):
     """A run that this very process seems to train."""
     me = psutil.Process()
-    now = {"pid": me.pid, "pid_started": me.create_time(), "updated": time.time()}
+    now = {"pid": me.pid, "pid_started": me.create_time(), "updated": time.time() - updated_ago}
     return new_run("running", seed, **now, step=10, steps=40, epoch=100.0, device="cpu", **fields)
 
 

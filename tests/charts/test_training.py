@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cnnviz.charts import training
+from cnnviz.charts.style import MUTED
 
 EPOCHS = [
     {"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.25, "val_loss": 1.9, "val_accuracy": 0.3},
@@ -130,15 +131,27 @@ def test_the_leader_is_named_in_the_titles():
     assert "first epoch" in training.several_sentences([run("a", epochs=[])])[0]
 
 
-def test_runs_have_their_familys_colour_and_dashes_of_their_own():
-    styles = training.line_styles(["resnet", "vgg", "resnet", "nosuch"])
-    assert styles[0][0] == styles[2][0] != styles[1][0]
-    assert styles[0][1] != styles[2][1]
-    assert styles[1][1] == styles[0][1]
-    lines = [run(str(i)) for i in range(8)]
-    dashes = [t.line.dash for t in training.several_accuracies(lines, True).data]
-    assert len(set(dashes)) == 8
-    assert dashes[:2] == ["solid", "8px,4px"]
+def test_no_leader_is_named_where_there_is_none():
+    level = [run("a"), run("b"), run("c", epochs=[])]
+    accuracy, _ = training.several_sentences(level)
+    assert accuracy == "2 of them are level: 45.0\u00a0% of held-out images right"
+    accuracy, loss = training.several_sentences([run("a"), run("c", epochs=[])])
+    assert accuracy.startswith("a is the first: ")
+    assert loss.startswith("a has the first held-out loss: ")
+
+
+def test_runs_have_their_familys_colour_or_where_that_is_one_colours_of_their_own():
+    assert training.line_styles(["resnet", "nosuch"]) == [
+        ("family-resnet", ""),
+        ("family-nosuch", ""),
+    ]
+    assert len(set(training.line_styles(["resnet", "vgg"] * 8))) == 16
+    lines = [run(str(i)) for i in range(9)]
+    drawn = [trace.line for trace in training.several_accuracies(lines, True).data]
+    assert len({line.color for line in drawn}) == 8
+    assert [line.dash for line in drawn] == ["solid"] * 8 + ["8px,4px"]
+    unknown = training.several_accuracies([training.Line("x", "nosuch", [], 3)], False).data[0]
+    assert unknown.line.color == MUTED.light
 
 
 # Classes
@@ -153,6 +166,8 @@ def test_classes_are_ordered_by_how_often_they_are_right():
     assert (
         training.class_sentence(per_class) == "“1” is hardest, 25.0 % right; “dog” easiest, 75.0 %"
     )
+    several = training.class_sentence({"a": 1.0, "b": 0.5, "c": 1.0})
+    assert several == "“b” is hardest, 50.0 % right; 2 others, 100.0 %"
     assert (
         training.class_sentence({"a": 1.0, "b": 1.0}) == "Every class is right 100.0 % of the time"
     )

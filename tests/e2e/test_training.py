@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from cnnviz import runs
 from cnnviz.images import sample_photos
+from cnnviz.training.recipe import default_recipe
 from tests.e2e.conftest import running_server, screenshot, serious_violations, settled
 
 # Of a run that trains the chart is HTML, of one that rests it is Plotly's.
@@ -121,6 +123,44 @@ def test_a_run_is_watched_reloaded_and_another_is_chosen_from_the_table(tmp_path
         status = json.loads((tmp_path / "runs" / first / "status.json").read_text())
         assert status["state"] == "stopped"
         page.context.close()
+
+
+def test_a_delete_that_stays_open_asks_of_no_other_run(tmp_path, visit, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    made = [runs.create_run(default_recipe("lenet5", "digits", seed=seed)) for seed in range(3)]
+    for run in made:
+        run.write_status(run.status.model_copy(update={"state": "stopped"}))
+    with running_server(tmp_path) as url:
+        page = visit(f"{url}/train?run={made[2].id}")
+        page.get_by_role("button", name="Delete", exact=False).click()
+        page.get_by_text(f"{made[2].id[-4:]} and all it has learnt?").wait_for()
+        page.get_by_role("button", name="Delete for good").click()
+        page.get_by_text("There is no run").wait_for()
+        settled(page)
+        assert page.get_by_role("button", name="Delete for good").count() == 0
+        assert [run.exists for run in made] == [True, True, False]
+        page.context.close()
+
+
+def test_an_error_leaves_the_open_tab_open(server, visit):
+    page = visit(f"{server}/train?variant=lenet5&dataset=digits")
+    page.get_by_text("Recipe", exact=True).click()
+    page.get_by_role("tab", name="Several runs").click()
+    seeds = page.get_by_role("spinbutton", name="Seeds")
+    seeds.fill("0")
+    seeds.press("Enter")
+    page.get_by_text("Seeds: 0 is no number of seeds from 1 to 100.").wait_for()
+    page.get_by_role("button", name="Start training").click()
+    settled(page)
+    assert page.get_by_role("tab", name="Several runs").get_attribute("aria-selected") == "true"
+    said = page.get_by_text("Seeds: 0 is no number")
+    assert said.count() == 1  # not once by the costs, and once above
+    page.get_by_role("tab", name="Optimisation").click()
+    rate = page.get_by_role("spinbutton", name="Learning rate")
+    rate.fill("0.25")
+    rate.press("Enter")
+    page.get_by_text("learning rate 0.25").wait_for()
+    assert page.get_by_role("tab", name="Optimisation").get_attribute("aria-selected") == "true"
 
 
 @pytest.mark.parametrize(
