@@ -10,13 +10,14 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from cnnviz import runs
+from cnnviz import registry, runs
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob
 from cnnviz.runs.cluster import check_cluster
 from cnnviz.runs.estimate import Device
 from cnnviz.runs.requests import MOST_SEEDS
 from cnnviz.runs.start import check_start, different
+from cnnviz.subjects import published_subject
 from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import RECIPE_TITLES, Setting, settings
 from cnnviz.ui import train_caches, train_compare, train_cost, train_form, url
@@ -95,6 +96,21 @@ def new_runs() -> None:
         st.info(
             "CIFAR-10 is not on this machine yet: the run will first download 170 MB, or say how "
             "to get it where there is no network."
+        )
+    if "imagenet" in (changes.get("weights"), *own["weights"]):
+        _say_downloads(names)
+
+
+def _say_downloads(names: Sequence[str]) -> None:
+    """Name the published weights that a run will have to download first."""
+    published = [registry.get(name) for name in names if registry.get(name).weights]
+    missing = [s for s in map(published_subject, published) if not s.is_here]
+    if missing:
+        titles = ", ".join(subject.variant.title for subject in missing)
+        size = si(1e6 * sum(subject.megabytes for subject in missing), "B")
+        st.info(
+            f"The ImageNet weights of {titles} are not on this machine yet: the run will first "
+            f"download {size}, or say where to put them where there is no network."
         )
 
 

@@ -4,6 +4,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from cnnviz import runs
 from cnnviz.runs.estimate import Device
@@ -166,12 +167,14 @@ def test_a_knob_of_the_network_is_a_setting(asked):
     assert asked[0][0].knobs["width"] == 0.5
 
 
-def test_the_chapters_recipe_is_offered_where_there_is_one(asked):
+def test_the_chapters_recipe_is_offered_where_there_is_one(asked, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))  # with no weights in it
     app = opened(variant="alexnet", dataset="cifar10")
     app.selectbox(key="named").set_value("chapter").run()
     fine(app)
     assert app.number_input(key="resize-alexnet-cifar10-chapter").value == 70
     assert app.text_input(key="weights-alexnet-cifar10-chapter").value == "imagenet"
+    assert "will first download 233 MB" in " ".join(item.value for item in app.info)
     start(app)
     recipe = asked[0][0]
     assert (recipe.weights, recipe.resize, recipe.crop) == ("imagenet", 70, 64)
