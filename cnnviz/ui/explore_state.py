@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import streamlit as st
 
@@ -28,6 +29,8 @@ _MEANT = "explore_meant"  # what that query stands for, as `Selection.to_query` 
 _BARE = "explore_bare"  # what a URL without a query stands for
 _LAST = "explore_last"  # what was shown last, kept while the visitor is on another page
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True)
@@ -227,14 +230,29 @@ def _row() -> Selection:
 def _settings(variant: Variant) -> Selection:
     knobs = {knob.name: _knob(variant, knob) for knob in variant.knobs}
     tall, wide = st.columns(2)
-    height = tall.number_input(
-        "Input height", 1, MAX_SIDE, step=1, key=_key(variant.name, "input_height")
-    )
-    width = wide.number_input(
-        "Input width", 1, MAX_SIDE, step=1, key=_key(variant.name, "input_width")
-    )
-    classes = st.number_input("Classes", 1, MAX_CLASSES, step=1, key=_key(variant.name, "classes"))
+    with tall:
+        height = _number("Input height", (1, MAX_SIDE), 1, _key(variant.name, "input_height"))
+    with wide:
+        width = _number("Input width", (1, MAX_SIDE), 1, _key(variant.name, "input_width"))
+    classes = _number("Classes", (1, MAX_CLASSES), 1, _key(variant.name, "classes"))
     return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
+
+
+def _number(label: str, limits: tuple[N, N], step: N, key: str, tip: str = "") -> N:
+    """Write the control of a number, and why one that is out of its `limits` is not shown.
+
+    With limits of its own the control would turn red and keep the number, and the reason, to
+    itself. Returns what it says, or the last number that could be.
+    """
+    state, accepted = st.session_state, f"{key}_accepted"
+    said: N = st.number_input(label, step=step, key=key, help=tip or None)
+    low, high = limits
+    if low <= said <= high:
+        state[accepted] = said
+        return said
+    kept: N = state[accepted]
+    st.error(f"{label} must lie between {low:,g} and {high:,g}: {kept:,g} is shown.")
+    return kept
 
 
 def _resize(variant: Variant) -> None:
@@ -262,11 +280,11 @@ def _knob(variant: Variant, knob: Knob) -> KnobValue:
             args=(variant,),
         )
     elif isinstance(knob.default, int):
-        low, high = int(knob.low or 0), int(knob.high or MAX_SIDE)
-        value = st.number_input(label, low, high, step=1, key=key, help=knob.help)
+        limits = int(knob.low or 0), int(knob.high or MAX_SIDE)
+        value = _number(label, limits, 1, key, knob.help)
     elif isinstance(knob.default, float):
-        low_, high_ = float(knob.low or 0), float(knob.high or 8)
-        value = st.number_input(label, low_, high_, step=0.25, key=key, help=knob.help)
+        bounds = float(knob.low or 0), float(knob.high or 8)
+        value = _number(label, bounds, 0.25, key, knob.help)
     else:
         value = st.text_input(label, key=key, help=knob.help)
     return value

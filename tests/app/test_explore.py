@@ -35,6 +35,27 @@ def test_opens_on_the_first_variant():
     assert app.query_params["variant"] == "lenet5"
 
 
+@pytest.mark.parametrize(
+    ("setting", "impossible", "kept", "said"),
+    [
+        ("width", 99.0, 0.5, "Width must lie between"),
+        ("classes", 0, 10, "Classes must lie between 1 and 100,000: 10 is shown."),
+        ("input_height", 2000, 32, "Input height must lie between 1 and 1,024: 32 is shown."),
+    ],
+)
+def test_a_number_out_of_its_limits_is_refused_with_the_reason(setting, impossible, kept, said):
+    app = opened(variant="vgg11_cifar", width="0.5")
+    before = dict(app.query_params)
+    field = app.number_input(key=f"explore_vgg11_cifar_{setting}")
+    assert field.value == kept
+    field.set_value(impossible).run()
+    assert not app.exception
+    (error,) = app.error
+    assert said in error.value
+    assert dict(app.query_params) == before
+    assert not app.number_input(key=f"explore_vgg11_cifar_{setting}").set_value(kept).run().error
+
+
 def test_a_deep_link_shows_published_numbers():
     app = opened(variant="resnet50")
     assert not app.exception
