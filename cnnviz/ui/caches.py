@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def place(variant: str, knobs: Knobs, module: str, op: str) -> source_places.Pla
 
 @dataclass(frozen=True)
 class Source:
-    """The code of a network's class: its text, where it stands, and its first line."""
+    """A piece of code that makes a network: its text, where it stands, and its first line."""
 
     text: str
     place: str
@@ -94,15 +95,35 @@ class Source:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def source(variant: str, knobs: Knobs = ()) -> Source:
-    """Return the source of the class that `variant` builds, ours or torchvision's."""
+def sources(variant: str, knobs: Knobs = ()) -> list[Source]:
+    """Return the source of the class that `variant` builds, ours or torchvision's.
+
+    Where a function of ours configures the class or changes what it made, as for a ResNet without
+    shortcuts, that function comes first, with what it calls of its own file.
+    """
+    chosen = registry.get(variant)
     with torch.device("meta"):
-        kind = type(registry.get(variant).build(None, **dict(knobs)))
-    lines, first = inspect.getsourcelines(kind)
-    file = Path(inspect.getsourcefile(kind) or "")
-    package = kind.__module__.split(".")[0]
+        kind = type(chosen.build(None, **dict(knobs)))
+    builder = getattr(chosen.builder, "func", chosen.builder)  # of a functools.partial
+    if not inspect.isfunction(builder):
+        return [_source(kind)]
+    called = (builder.__globals__.get(name) for name in builder.__code__.co_names)
+    own = [
+        item
+        for item in called
+        if (inspect.isfunction(item) or inspect.isclass(item))
+        and item.__module__ == builder.__module__
+    ]
+    return [_source(item) for item in (builder, *own, kind)]
+
+
+def _source(item: type | FunctionType) -> Source:
+    lines, first = inspect.getsourcelines(item)
+    file = Path(inspect.getsourcefile(item) or "")
+    package = item.__module__.split(".")[0]
     parts = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
-    return Source("".join(lines), f"{'/'.join(parts)}, class {kind.__name__}", first)
+    word = "class" if inspect.isclass(item) else "function"
+    return Source("".join(lines), f"{'/'.join(parts)}, {word} {item.__name__}", first)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -45,10 +45,12 @@ def portrait(selection: Selection) -> None:
     """Write who the network is: drawing, title, idea, and the paper it comes from."""
     variant = selection.variant
     family = variant.family
+    set_here = _set_here(selection)
+    adjusted = f" Here it is changed: {set_here}." if set_here else ""
     theme.drawing(
         f'<div class="portrait" style="--family:{theme.family_variable(family.name)}">'
         f"{glyph(family.name)}<div><h2>{escape(selection.title)}</h2>"
-        f'<p class="muted">{escape(variant.summary)}</p>'
+        f'<p class="muted">{escape(variant.summary)}{escape(adjusted)}</p>'
         f"<p>{escape(family.idea)}</p>"
         f'<p class="muted"><a href="{escape(family.url)}" target="_blank" rel="noopener">'
         f"{escape(family.citation)}</a></p></div></div>"
@@ -334,29 +336,37 @@ def _downloads(selection: Selection, frame: pd.DataFrame) -> None:
     st.download_button("Markdown", as_markdown, f"{name}.md", "text/markdown", on_click="ignore")
 
 
-def changes(variant: Variant) -> None:
-    """Write what the family changed on the road, and each departure of the variant."""
+def changes(selection: Selection) -> None:
+    """Write what the family changed on the road, and each departure of the network shown."""
+    variant = selection.variant
     road, paper = st.columns(2, gap="large")
     with road:
         st.header("What it changed", anchor=False)
         st.markdown(variant.family.changed)
     with paper:
         st.header("What we changed", anchor=False)
-        if not variant.changes:
+        if set_here := _set_here(selection):
+            st.markdown(f"Set under **Adjust**: {set_here}.")
+        elif not variant.changes:
             st.markdown("Nothing: this network is built as its paper describes it.")
-            return
         rows = "".join(
             f"<dt>{escape(change.what)}</dt><dd>{escape(change.why)}</dd>"
             for change in variant.changes
         )
-        st.html(f'<dl class="changes">{rows}</dl>')
+        if rows:
+            st.html(f'<dl class="changes">{rows}</dl>')
+
+
+def _set_here(selection: Selection) -> str:
+    """What is not as the variant has it: "groups 1, without LRN"."""
+    return selection.title.removeprefix(selection.variant.title).removeprefix(", ")
 
 
 def code(selection: Selection) -> None:
-    """Write the class that the variant builds."""
+    """Write the class that the variant builds, after what of ours configures or changes it."""
     name, knobs, _, _ = selection.arguments
-    source = caches.source(name, knobs)
     st.header("The code", anchor=False)
-    st.caption(f"{source.place}, from line {source.line}")
     with st.container(height=480, border=False):  # reachable by keyboard, unlike a tall st.code
-        st.code(source.text, language="python", wrap_lines=True)
+        for source in caches.sources(name, knobs):
+            st.caption(f"{source.place}, from line {source.line}")
+            st.code(source.text, language="python", wrap_lines=True)

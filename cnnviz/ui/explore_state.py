@@ -13,7 +13,7 @@ import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, KnobValue, Variant
-from cnnviz.ui import url
+from cnnviz.ui import caches, url
 from cnnviz.ui.caches import Knobs
 from cnnviz.ui.format import size as format_size
 
@@ -28,6 +28,7 @@ _SEEN = "explore_seen"  # the query that the URL is expected to have at the next
 _MEANT = "explore_meant"  # what that query stands for, as `Selection.to_query` writes it
 _BARE = "explore_bare"  # what a URL without a query stands for
 _LAST = "explore_last"  # what was shown last, kept while the visitor is on another page
+_POSSIBLE = "explore_possible"  # the last selection that was a network
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
 
 N = TypeVar("N", int, float)
@@ -224,7 +225,24 @@ def _row() -> Selection:
             on_change=_own_settings,
         )
         with st.popover("Adjust", icon=":material/tune:"):
-            return _settings(variants[name])
+            return _possible(_settings(variants[name]))
+
+
+def _possible(asked: Selection) -> Selection:
+    """Return what is `asked` for or, where no such network can be, why not and the one before.
+
+    Without one before, as after a link, the page itself says why.
+    """
+    before: Selection | None = st.session_state.get(_POSSIBLE)
+    try:
+        caches.traced(*asked.arguments)  # kept: the page shows this very trace
+    except CnnvizError as error:
+        if before is None or before.variant != asked.variant:
+            return asked
+        st.error(f"{error} {before.title} is shown.")
+        return before
+    st.session_state[_POSSIBLE] = asked
+    return asked
 
 
 def _settings(variant: Variant) -> Selection:
@@ -245,7 +263,8 @@ def _number(label: str, limits: tuple[N, N], step: N, key: str, tip: str = "") -
     itself. Returns what it says, or the last number that could be.
     """
     state, accepted = st.session_state, f"{key}_accepted"
-    said: N = st.number_input(label, step=step, key=key, help=tip or None)
+    exact = "%d" if isinstance(step, int) else "%g"  # by default a width of 0.125 reads 0.13
+    said: N = st.number_input(label, step=step, key=key, help=tip or None, format=exact)
     low, high = limits
     if low <= said <= high:
         state[accepted] = said

@@ -28,7 +28,7 @@ def overview(selection: Selection, _: Trace) -> None:
     st.space("small")
     explore_panels.table(selection)
     st.space("small")
-    explore_panels.changes(selection.variant)
+    explore_panels.changes(selection)
     explore_panels.code(selection)
 
 

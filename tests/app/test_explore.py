@@ -66,7 +66,7 @@ def test_a_deep_link_shows_published_numbers():
     assert "8.18 GFLOPs" in page
     assert "102 MB" in page  # 4 bytes each
     assert app.dataframe[0].value["params"].sum() == 25_557_032
-    assert "class ResNet(nn.Module)" in app.code[0].value
+    assert "class ResNet(nn.Module)" in app.code[-1].value
 
 
 def test_settings_in_the_url_count():
@@ -242,3 +242,47 @@ def test_a_link_to_another_view_is_followed():
     app.query_params["view"] = "two"
     app.run()
     assert app.segmented_control(key="explore_view").value == "two"
+
+
+def test_the_code_shown_is_what_makes_the_network():
+    def shown(**query):
+        return "\n".join(item.value for item in opened(**query).code)
+
+    plain = shown(variant="plain18")
+    assert plain.index("def build_resnet") < plain.index("class ResNet(")
+    assert "class PlainBlock" in plain
+    assert "def _change_shortcut" in shown(variant="resnet18", shortcut="A")
+    assert "def build_convnext" in shown(variant="convnext_atto_cifar")
+    zfnet = opened(variant="zfnet")
+    assert len(zfnet.code) == 1
+    assert "class ZFNet(" in zfnet.code[0].value
+
+
+def test_what_was_set_under_adjust_is_not_called_the_papers():
+    app = opened(variant="googlenet_2014", lrn="false")
+    assert "Here it is changed: without LRN." in markdown_of(app) + html_of(app)
+    assert "Set under **Adjust**: without LRN." in markdown_of(app)
+    assert "Nothing: this network" not in markdown_of(app)
+    assert "Nothing: this network" in markdown_of(opened(variant="googlenet_2014"))
+
+
+def test_a_width_is_shown_as_it_is():
+    app = opened(variant="mobilenet_v1", width="0.125")
+    assert app.number_input(key="explore_mobilenet_v1_width").proto.format == "%g"
+
+
+def test_a_network_that_cannot_be_is_refused_and_the_one_before_stays():
+    app = opened(variant="vgg16")
+    before = dict(app.query_params)
+    app.number_input(key="explore_vgg16_input_height").set_value(10).run()
+    assert not app.exception
+    (error,) = app.error
+    assert "too small for vgg16" in error.value
+    assert error.value.endswith("VGG-16 is shown.")
+    assert "138,357,544" in html_of(app)
+    assert dict(app.query_params) == before
+    app.number_input(key="explore_vgg16_input_height").set_value(256).run()
+    assert not app.error
+    assert app.query_params["input"] == "3x256x224"
+    link = opened(variant="vgg16", input="3x10x224")
+    assert "too small for vgg16" in link.error[0].value
