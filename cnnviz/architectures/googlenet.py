@@ -233,6 +233,10 @@ register(
                     "Batch normalisation, no response normalisation, no biases",
                     "the published weights come from a later version of the network",
                 ),
+                Change(
+                    "The fourth max-pool is 2 × 2, not 3 × 3, and dropout 0.2, not 0.4",
+                    "torchvision's choices, with which its weights were published",
+                ),
             ),
             summary="Nine inception modules with batch normalisation; torchvision's class.",
             weights="GoogLeNet_Weights.IMAGENET1K_V1",

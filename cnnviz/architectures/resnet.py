@@ -198,6 +198,11 @@ _STRIDE_CHANGE = Change(
     "torchvision's choice: no activation is skipped, and accuracy rises by about half a point",
 )
 
+_SHORTCUT_CHANGE = Change(
+    "1 × 1 convolutions on the shortcuts where the shape changes (option B)",
+    "torchvision's choice: the paper's 18 layers have zero padding there (option A, section 4.1)",
+)
+
 _STEM_CHANGES = (
     Change(
         "A 3 × 3 stem of stride 1 in place of 7 × 7 of stride 2",
@@ -205,6 +210,13 @@ _STEM_CHANGES = (
     ),
     Change("No max-pool after the stem", "the first stage keeps all 32 × 32 positions"),
 )
+
+
+def _departures(depth: int, plain: bool = False) -> tuple[Change, ...]:
+    """What torchvision's class does otherwise than the paper's network of `depth` layers."""
+    if DEPTHS[depth][0] is Bottleneck:
+        return (_STRIDE_CHANGE,)
+    return (_SHORTCUT_CHANGE,) if depth == 18 and not plain else ()
 
 
 def _imagenet_variant(depth: int, plain: bool = False) -> Variant:
@@ -218,7 +230,7 @@ def _imagenet_variant(depth: int, plain: bool = False) -> Variant:
         num_classes=1000,
         builder=functools.partial(build_resnet, depth=depth, plain=plain),
         knobs=() if plain else (_SHORTCUT,),
-        changes=(_STRIDE_CHANGE,) if bottleneck else (),
+        changes=_departures(depth, plain),
         summary=f"The {depth}-layer network without its shortcuts, for comparison."
         if plain
         else f"{sum(DEPTHS[depth][1])} {'bottleneck' if bottleneck else 'basic'} blocks in four "
@@ -228,7 +240,6 @@ def _imagenet_variant(depth: int, plain: bool = False) -> Variant:
 
 
 def _small_variant(depth: int) -> Variant:
-    bottleneck = DEPTHS[depth][0] is Bottleneck
     return Variant(
         name=f"resnet{depth}_cifar",
         architecture="resnet",
@@ -238,7 +249,7 @@ def _small_variant(depth: int) -> Variant:
         num_classes=10,
         builder=functools.partial(build_resnet, depth=depth, small=True),
         knobs=(_SHORTCUT,),
-        changes=(*_STEM_CHANGES, *((_STRIDE_CHANGE,) if bottleneck else ())),
+        changes=(*_STEM_CHANGES, *_departures(depth)),
         summary=f"The ImageNet ResNet-{depth} with a stem for small images.",
     )
 

@@ -118,3 +118,13 @@ def test_auxiliary_heads_answer_while_training_only(name):
     logits, aux2, aux1 = network.train()(images)
     assert logits.shape == aux2.shape == aux1.shape == (2, 5)
     assert network.eval()(images).shape == (2, 5)
+
+
+def test_what_torchvision_does_otherwise_is_listed():
+    model = registry.get("googlenet").build()
+    assert (model.maxpool4.kernel_size, model.dropout.p) == (2, 0.2)  # the paper: 3 and 0.4
+    said = [change.what for change in registry.get("googlenet").changes]
+    assert "The fourth max-pool is 2 × 2, not 3 × 3, and dropout 0.2, not 0.4" in said
+    for name, listed in (("resnet18", True), ("resnet18_cifar", True), ("resnet34", False)):
+        assert any("option B" in c.what for c in registry.get(name).changes) is listed, name
+    assert not registry.get("plain18").changes
