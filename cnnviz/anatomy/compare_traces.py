@@ -17,9 +17,10 @@ _TELLING = ("conv", "linear", "matmul", "norm", "pool", "activation", "merge")
 class Step:
     """One layer of a comparison: an operator, or all operators of one leaf module's call.
 
-    `facts` says what it is, a word for each property: operator, kernel, stride, padding, …;
-    `output_shape` has the batch dimension; `scale` is how often the map was halved (log2), -1
-    where an output has no positions.
+    `kind` is the `Layer.role` of its main operator. `facts` says what it is, a word for each
+    property: operator, kernel, stride, padding, …; `output_shape` has the batch dimension; `scale`
+    is how often the map was halved (log2), -1 where an output has no positions. `spatial` is
+    whether a convolution looks at more than one position; `stem`, whether it reads the image.
     """
 
     path: str
@@ -29,6 +30,13 @@ class Step:
     params: int
     macs: int
     scale: int = field(compare=False)
+    spatial: bool = field(compare=False)
+    stem: bool = field(compare=False)
+
+    @property
+    def nature(self) -> tuple[str, bool]:
+        """What a layer must have in common with another one to stand for it."""
+        return self.kind, self.spatial
 
     @property
     def words(self) -> str:
@@ -36,7 +44,7 @@ class Step:
         head = " ".join(self.facts[key] for key in ("operator", "kernel") if key in self.facts)
         rest = [
             f"{value} {key.removesuffix('s') if value == '1' else key}"
-            if key in ("filters", "units", "groups")
+            if key in ("filters", "units", "groups", "parts")
             else f"{key} {value}"
             for key, value in self.facts.items()
             if key not in ("operator", "kernel")
@@ -77,35 +85,41 @@ class Pair:
 
 
 _IF_UNSAID = {"stride": "1", "padding": "0", "dilation": "1", "groups": "1"}
-_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", "filters", "units")
+_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", "filters", "units", "parts")
 
 
 def compare_traces(left: Trace, right: Trace) -> list[Pair]:
     """Pair the layers of two networks in the order of execution.
 
-    Layers stand for one another where their kinds agree, in the common order of most worth: of
-    more pairs, above all of pairs whose maps were halved as often, then of equal layers. Operators
-    that only rearrange numbers are left out, those of one leaf module's call are one layer.
+    Layers stand for one another where their kinds agree: a convolution over space never for one of
+    1 × 1, which a linear layer at every position is, too. Of all orders the one of most worth is
+    taken: of more pairs, above all of the first convolutions and of pairs whose maps were halved as
+    often, then of equal layers. Operators that only rearrange numbers are left out, those of one
+    leaf module's call are one layer.
     """
     return list(_align(steps(left), steps(right)))
 
 
 _PAIR, _SAME_SCALE, _EQUAL = 2, 3, 1  # what a pair is worth
+_STEMS = 6  # so that no later layer, of the same scale by chance, takes a stem's place
 
 
 def _align(left: Sequence[Step], right: Sequence[Step]) -> Iterator[Pair]:
     """Align two sequences (Needleman and Wunsch 1970); what is gone comes before what is new."""
     equal = {facts: number for number, facts in enumerate(map(_facts_of, left))}
-    theirs = [(step.kind, step.scale, equal.get(_facts_of(step), -1)) for step in right]
+    theirs = [
+        (step.nature, step.scale, equal.get(_facts_of(step), -1), step.stem) for step in right
+    ]
     # worth[i][j] is that of the best alignment of left[i:] and right[j:].
     worth = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
     gains: list[list[int]] = []
     for i in range(len(left) - 1, -1, -1):
-        kind, scale, same = left[i].kind, left[i].scale, equal[_facts_of(left[i])]
+        nature, scale, same = left[i].nature, left[i].scale, equal[_facts_of(left[i])]
+        stem = _STEMS * left[i].stem
         gain = [
-            (_PAIR + _SAME_SCALE * (its_scale == scale) + _EQUAL * (its == same))
-            * (its_kind == kind)
-            for its_kind, its_scale, its in theirs
+            (_PAIR + _SAME_SCALE * (its_scale == scale) + _EQUAL * (its == same) + stem * its_stem)
+            * (its_nature == nature)
+            for its_nature, its_scale, its, its_stem in theirs
         ]
         gains.append(gain)
         row, below = worth[i], worth[i + 1]
@@ -137,8 +151,11 @@ def steps(trace: Trace) -> list[Step]:
     """Return the layers of a trace as a comparison sees them."""
     modules = {layer.module for layer in trace.layers}
     inner = {name[:end] for name in modules for end in _dots(name)}
+    wholes = {layer.part_of for layer in trace.layers} - {""}
 
     def key(layer: Layer) -> str:
+        if layer.part_of or layer.module in wholes:
+            return layer.part_of or layer.module
         leaf = layer.module and layer.module not in inner and layer.path != layer.module
         return layer.module if leaf else layer.path
 
@@ -157,38 +174,47 @@ def _dots(name: str) -> list[int]:
 def _step(path: str, layers: Sequence[Layer]) -> Step:
     telling = [layer for kind in _TELLING for layer in layers if layer.kind == kind]
     main = telling[0] if telling else layers[0]
-    facts = _facts(main)
+    facts = _facts(main, layers)
     named = [layer.op for layer in layers if layer.kind not in _LEFT_OUT]
     if len(named) > 1 and main.kind in ("merge", "elementwise"):  # spelt out, not one operator
         facts = {"operator": ", ".join(dict.fromkeys(named))}
     return Step(
         path=path,
-        kind=main.kind,
+        kind=main.role,
         facts=facts,
         output_shape=layers[-1].output_shape,
         params=sum(layer.params for layer in layers),
         macs=sum(layer.macs or 0 for layer in layers),
         scale=round(math.log2(main.jump)) if main.jump else -1,
+        spatial=main.role == "conv" and math.prod(main.attributes.get("kernel_size", ())) > 1,
+        stem=main.role == "conv" and -1 in main.inputs,
     )
 
 
-def _facts(layer: Layer) -> dict[str, str]:
+def _facts(layer: Layer, layers: Sequence[Layer]) -> dict[str, str]:
+    """Say what `layer` is, the main one of those that are one step."""
     attributes = layer.attributes
     facts = {"operator": layer.op.rstrip("_")}
+    if layer.pointwise:
+        facts["kernel"] = "1 × 1"
     if "kernel_size" in attributes:
         facts["kernel"] = _window(attributes["kernel_size"], keep=True)
     for name in ("stride", "padding", "dilation"):
         value = _window(attributes[name]) if name in attributes else _IF_UNSAID[name]
         if value != _IF_UNSAID[name]:
             facts[name] = value
-    if attributes.get("groups", 1) != 1:
+    if attributes.get("groups", 1) != 1 and not layer.part_of:
         facts["groups"] = str(attributes["groups"])
     if "output_size" in attributes:
         facts["output size"] = _window(attributes["output_size"], keep=True)
     if layer.kind == "conv":
-        facts["filters"] = f"{layer.output_shape[1]}"
+        facts["filters"] = f"{layers[-1].output_shape[1]}"
+    elif layer.pointwise:
+        facts["filters"] = f"{layer.output_shape[-1]}"
     elif layer.kind == "linear":
         facts["units"] = f"{layer.output_shape[-1]}"
+    if layer.part_of:
+        facts["parts"] = f"{sum(other.kind == 'conv' for other in layers)}"
     return facts
 
 

@@ -33,7 +33,7 @@ class Node:
         module: dotted path of the module it stands for, "" where there is none.
         start: index of its first layer in the trace.
         stop: index behind its last layer.
-        kind: an operator's own kind; a group's: that of most MACs, or else the most telling one.
+        kind: an operator's `Layer.role`; a group's: that of most MACs, or the most telling.
         params: parameters that its operators are the first to read.
         macs: multiply–accumulates, those that are known.
         unknown: operators in it whose MACs are not known.
@@ -214,7 +214,7 @@ class _Builder:
             module=layer.module,
             start=index,
             stop=index + 1,
-            kind=layer.kind,
+            kind=layer.role,
             params=layer.params,
             macs=layer.macs or 0,
             unknown=int(layer.macs is None),
@@ -331,7 +331,7 @@ def _containers(layer: Layer) -> tuple[str, ...]:
 def _kind(layers: Iterable[Layer]) -> str:
     work: dict[str, int] = {}
     for layer in layers:
-        work[layer.kind] = work.get(layer.kind, 0) + (layer.macs or 0)
+        work[layer.role] = work.get(layer.role, 0) + (layer.macs or 0)
     costly = max(work, key=lambda kind: work[kind], default="other")
     if work.get(costly):
         return costly

@@ -16,16 +16,20 @@ def to_markdown(
     """Return the trace as Markdown: title, totals, and a table with a row for each operator.
 
     Shapes are channels × height × width of one image; "–" stands for what is not known. `title`
-    defaults to the network's class; `layers` are those to list, all of them if None.
+    defaults to the network's class; `layers` are those to list, all of them if None; where some are
+    left out, it says so.
     """
     names = [*("---" for _ in _COLUMNS[:-_NUMBERS]), *("---:" for _ in _COLUMNS[-_NUMBERS:])]
     lines = [_row(_COLUMNS), _row(names)]
-    for layer in trace.layers if layers is None else layers:
+    shown = trace.layers if layers is None else layers
+    for layer in shown:
         shape = format_shape(layer.output_shape) or "–"
         numbers = (layer.params, layer.macs, layer.receptive_field, layer.jump)
         lines.append(_row([f"`{layer.path}`", layer.op, shape, *map(_number, numbers)]))
     size = "×".join(map(str, trace.input_size))
     totals = f"{trace.params:,} parameters, {trace.macs:,} MACs for one image of {size}."
+    if len(shown) < len(trace.layers):
+        totals += f" {len(shown)} of its {len(trace.layers)} operators:"
     return "\n".join([f"# {title or trace.model}", "", totals, "", *lines, ""])
 
 

@@ -49,6 +49,10 @@ class Layer:
         windows: what position (0, 0) sees along the rows and along the columns of the input, beyond
             the border included; () where there is no receptive field, or the output does not
             hold rows before columns.
+        input_shapes: shapes of all tensors that come from the data, in the order of the call: of
+            several where branches meet.
+        part_of: name of the layer that the call is a part of, where one layer is written as several
+            convolutions whose outputs are laid side by side; "" for all other calls.
 
     """
 
@@ -70,6 +74,18 @@ class Layer:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[int, ...] = ()
     windows: tuple[Window, ...] = ()
+    input_shapes: tuple[Shape, ...] = ()
+    part_of: str = ""
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether it is a linear layer at every position of a map or row: a 1 × 1 convolution."""
+        return self.kind == "linear" and len(self.output_shape) > 2
+
+    @property
+    def role(self) -> str:
+        """What it is to a reader: its kind, but conv where it is a 1 × 1 convolution in effect."""
+        return "conv" if self.pointwise else self.kind
 
     @property
     def flops(self) -> int | None:
@@ -91,6 +107,7 @@ class Layer:
             "op": self.op,
             "kind": self.kind,
             "input_shape": list(self.input_shape),
+            "input_shapes": _plain(self.input_shapes),
             "output_shape": list(self.output_shape),
             "params": self.params,
             "macs": self.macs,
@@ -103,6 +120,7 @@ class Layer:
             "note": self.note,
             "attributes": {key: _plain(value) for key, value in self.attributes.items()},
             "inputs": list(self.inputs),
+            "part_of": self.part_of,
         }
 
 
@@ -167,6 +185,19 @@ class Trace:
         return None
 
     @property
+    def weighted(self) -> list[Layer]:
+        """Convolutions and fully connected layers as papers count them, in order of execution.
+
+        Of a layer that is written as several convolutions (see `Layer.part_of`) the first stands
+        for all, as for C3 of LeNet-5, whose maps read three, four or six of those before.
+        """
+        found: dict[str | int, Layer] = {}
+        for layer in self.layers:
+            if layer.kind in ("conv", "linear"):
+                found.setdefault(layer.part_of or layer.index, layer)
+        return list(found.values())
+
+    @property
     def depth(self) -> int:
         """Convolutions and fully connected layers on the longest path from input to output.
 
@@ -193,20 +224,23 @@ class Trace:
     def to_frame(self) -> pd.DataFrame:
         """One row for each layer, shapes such as ``64×112×112`` (the batch dimension left out).
 
-        Unknown MACs and receptive fields are missing values in columns of whole numbers.
+        Those of several inputs are joined by ``+``; ``role`` is `Layer.role`. Unknown MACs and
+        receptive fields are missing values in columns of whole numbers.
         """
         import pandas as pd
 
         rows = []
         for layer in self.layers:
             row = layer.to_dict()
-            row["input_shape"] = format_shape(layer.input_shape)
+            row["input_shape"] = format_shapes(layer)
             row["output_shape"] = format_shape(layer.output_shape)
             row["attributes"] = ", ".join(f"{k}={_short(v)}" for k, v in layer.attributes.items())
             row["inputs"] = ", ".join(str(source) for source in layer.inputs)
             rows.append(row)
-        columns = [name for name in Layer.__dataclass_fields__ if name != "windows"]
-        frame = pd.DataFrame(rows, columns=[*columns, "flops"])
+            row["role"] = layer.role
+        left_out = ("windows", "input_shapes")
+        columns = [name for name in Layer.__dataclass_fields__ if name not in left_out]
+        frame = pd.DataFrame(rows, columns=[*columns, "flops", "role"])
         for column in ("macs", "flops", "receptive_field"):
             frame[column] = frame[column].astype("Int64")
         frame["jump"] = frame["jump"].astype("Float64")
@@ -234,6 +268,11 @@ class Trace:
 def format_shape(shape: Shape) -> str:
     """Write a shape without its batch dimension: (1, 64, 112, 112) -> ``64×112×112``."""
     return "×".join(str(size) for size in shape[1:])
+
+
+def format_shapes(layer: Layer) -> str:
+    """Write the shapes of all that a layer reads: ``64×28×28 + 128×28×28`` where branches meet."""
+    return " + ".join(map(format_shape, layer.input_shapes))
 
 
 def _plain(value: object) -> object:

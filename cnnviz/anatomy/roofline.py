@@ -106,7 +106,7 @@ class Roofline:
     def to_frame(self) -> pd.DataFrame:
         """One row for each operator, in order of execution.
 
-        Columns: path, op, kind, output_shape, seconds, share (of the operators' time), flops, macs,
+        Columns: path, op, role, output_shape, seconds, share (of the operators' time), flops, macs,
         bytes, intensity (FLOPs per byte), achieved (FLOP/s), roof (FLOP/s) and limit: "memory",
         "arithmetic" or "" where there is no arithmetic.
         """
@@ -124,7 +124,7 @@ class Roofline:
                 {
                     "path": timing.layer.path,
                     "op": timing.layer.op,
-                    "kind": timing.layer.kind,
+                    "role": timing.layer.role,
                     "output_shape": "×".join(map(str, timing.layer.output_shape[1:])),
                     "seconds": timing.seconds,
                     "share": timing.seconds / total,

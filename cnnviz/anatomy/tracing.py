@@ -125,7 +125,7 @@ class _Row:
 
     operation: Operation
     kind: str
-    input_shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
     params: int
     counted: AtenCounter | None
     output_bytes: int
@@ -172,7 +172,7 @@ class _Tracer(OperatorRecorder):
                 _Row(
                     operation=operation,
                     kind=_kind(call.op, len(from_data)),
-                    input_shape=tuple(from_data[0].shape) if from_data else (),
+                    input_shapes=tuple(tuple(tensor.shape) for tensor in from_data),
                     params=sum(self._unread.pop(id(tensor), 0) for tensor in read),
                     counted=self._counter,
                     output_bytes=_new_bytes(read, outputs),
@@ -208,18 +208,22 @@ class _Tracer(OperatorRecorder):
     def _misfit(self, call: Call, read: list[torch.Tensor], error: Exception | None) -> CnnvizError:
         calls = self.calls if self.calls[-1:] == [call] else [*self.calls, call]
         path = name_calls(calls, self.module_names)[-1]
-        kind = _kind(call.op, 1)
-        place = Place(path, call.op, sum(_kind(other.op, 1) == kind for other in calls))
+        kind, parts = _kind(call.op, 1), _parts(calls, self._rows)
+        alike = [other.index for other in calls if _kind(other.op, 1) == kind]
+        place = Place(path, call.op, len({parts.get(index, index) for index in alike}))
         return explain_misfit(self._name, self._image.shape[1:], place, read, error)
 
     def layers(self) -> tuple[Layer, ...]:
         """Give the rows of the pass with their paths."""
         paths = name_calls(self.calls, self.module_names)
-        pairs = zip(self.calls, self._rows, paths, strict=True)
-        return tuple(_layer(call, row, path) for call, row, path in pairs)
+        parts = _parts(self.calls, self._rows)
+        return tuple(
+            _layer(call, row, path, parts.get(call.index, ""))
+            for call, row, path in zip(self.calls, self._rows, paths, strict=True)
+        )
 
 
-def _layer(call: Call, row: _Row, path: str) -> Layer:
+def _layer(call: Call, row: _Row, path: str, part_of: str) -> Layer:
     cost = cost_of(row.operation, row.counted)
     size, jump, note = (None, None, CONSTANT) if row.state is None else row.state.summary()
     return Layer(
@@ -228,7 +232,7 @@ def _layer(call: Call, row: _Row, path: str) -> Layer:
         module=call.module,
         op=call.op,
         kind=row.kind,
-        input_shape=row.input_shape,
+        input_shape=next(iter(row.input_shapes), ()),
         output_shape=tuple(row.operation.output.shape),
         params=row.params,
         macs=cost.macs,
@@ -241,7 +245,33 @@ def _layer(call: Call, row: _Row, path: str) -> Layer:
         attributes=row.operation.shown(),
         inputs=row.inputs,
         windows=() if row.state is None else row.state.windows,
+        input_shapes=row.input_shapes,
+        part_of=part_of,
     )
+
+
+def _parts(calls: Sequence[Call], rows: Sequence[_Row]) -> dict[int, str]:
+    """Find the calls that are one layer together, by their index: its name for each of them.
+
+    Those are convolutions alike in their windows, in one module that lays their outputs side by
+    side at once. Where branches have activations of their own, each is a layer, as in GoogLeNet.
+    """
+    found: dict[int, str] = {}
+    for call, row in zip(calls, rows, strict=False):  # a failed call has no row
+        sources = [rows[index] for index in row.inputs if index >= 0]
+        if call.op not in _SIDE_BY_SIDE or len(sources) < 2 or len(sources) < len(row.inputs):
+            continue
+        convolutions = all(source.kind == "conv" for source in sources)
+        homes = {calls[index].module.rpartition(".")[0] for index in row.inputs}
+        if not convolutions or homes != {call.module}:
+            continue
+        if len({tuple(source.operation.window()) for source in sources}) == 1:
+            name = call.module or call.op
+            found |= dict.fromkeys((*row.inputs, call.index), name)
+    return found
+
+
+_SIDE_BY_SIDE = ("cat", "concat", "concatenate")
 
 
 def _is_empty_map(output: torch.Tensor) -> bool:

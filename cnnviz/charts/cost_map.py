@@ -14,6 +14,7 @@ from cnnviz.charts.costs import (
     layer_items,
     shares_of,
     stage_names,
+    whole_layers,
     whole_percent,
 )
 
@@ -26,6 +27,7 @@ def by_stage(frame: pd.DataFrame) -> pd.DataFrame:
     `frame` is `Trace.to_frame()` with ``params_share`` and ``macs_share``; ``layers`` counts the
     convolutions and fully connected layers.
     """
+    frame = whole_layers(frame)
     parts = pd.DataFrame({"stage": stage_names(frame)})
     parts["layers"] = frame["kind"].isin(("conv", "linear")).astype(int)
     for cost in MAP_COSTS:
@@ -47,6 +49,7 @@ def stage_sentence(frame: pd.DataFrame, cost: Cost) -> str:
 
 def layer_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     """Say which layer has most of `cost`, or how many have as much, and how much."""
+    frame = whole_layers(frame)
     shares = shares_of(frame, cost)
     if shares.sum() == 0:
         return f"No layer has {NOUN[cost]}"
@@ -60,6 +63,7 @@ def layer_sentence(frame: pd.DataFrame, cost: Cost) -> str:
 
 def cost_areas(frame: pd.DataFrame, cost: Cost) -> str:
     """Write each layer's share of `cost` as an area inside that of its stage, as HTML."""
+    frame = whole_layers(frame)
     rows = frame.assign(share=shares_of(frame, cost), stage=stage_names(frame))
     rows = rows[rows[cost].fillna(0) > 0]
     groups = []

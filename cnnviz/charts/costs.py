@@ -33,11 +33,32 @@ def costly_layers(frame: pd.DataFrame, cost: Cost = "params") -> pd.DataFrame:
     Those are the rows with parameters, with MACs, or with an output of their own.
     The column ``stage`` is added, from all rows (see `stage_names`).
     """
+    frame = whole_layers(frame)
     frame = frame.assign(stage=stage_names(frame))
     if cost == "output_bytes":
         return frame[frame[cost] > 0].reset_index(drop=True)
     macs = frame["macs"].fillna(0)
     return frame[(frame[cost] > 0 if cost == "params" else macs > 0)].reset_index(drop=True)
+
+
+def whole_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a trace's frame with the parts of a layer (see `Layer.part_of`) as one row.
+
+    It has the layer's name, the operator of the first part, the output of the last, and the sums of
+    their costs.
+    """
+    if not frame["part_of"].any():
+        return frame
+    keys = frame["part_of"].where(frame["part_of"] != "", frame["index"].astype(str))
+    first, last = ("path", "op", "kind", "role", "index", "part_of"), ("output_shape",)
+    summed = [name for name in frame if name in _SUMMED]
+    how = dict.fromkeys(first, "first") | dict.fromkeys(last, "last") | dict.fromkeys(summed, "sum")
+    rows = frame.groupby(keys.to_numpy(), sort=False).agg(how)
+    rows["path"] = rows["part_of"].where(rows["part_of"] != "", rows["path"])
+    return rows.reset_index(drop=True)
+
+
+_SUMMED = ("params", "macs", "output_bytes", "params_share", "macs_share")
 
 
 def stage_names(frame: pd.DataFrame) -> pd.Series:
@@ -94,6 +115,7 @@ def focus(frame: pd.DataFrame, cost: Cost) -> Focus:
 
     That is half of what the pass reads: other parts may have parameters, too.
     """
+    frame = whole_layers(frame)
     shares = shares_of(frame, cost)
     read = shares.sum()
     if read == 0:
@@ -146,7 +168,8 @@ def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
     Bars stand in order of execution; the exact number appears under the pointer. The bars of a
     stage that `focus` names are marked with its share.
     """
-    rows = costly_layers(frame.assign(share=shares_of(frame, cost)), cost)
+    rows = costly_layers(frame, cost)
+    rows = rows.assign(share=shares_of(rows, cost))
     found, stages = focus(frame, cost), rows["stage"].tolist()
     return bars.bars(
         layer_items(rows, cost),
@@ -167,12 +190,12 @@ def layer_items(rows: pd.DataFrame, cost: Cost) -> list[bars.Item]:
     return [
         bars.Item(
             share,
-            kind if kind in bars.KINDS else "other",
+            role if role in bars.KINDS else "other",
             f"{path}: {int(value):,} {NOUN[cost]} ({share * 100:.2f} %), {op} → {shape}",
             path,
         )
-        for path, kind, op, shape, share, value in zip(
-            *(rows[name] for name in ("path", "kind", "op", "output_shape", "share")),
+        for path, role, op, shape, share, value in zip(
+            *(rows[name] for name in ("path", "role", "op", "output_shape", "share")),
             rows[cost].fillna(0),
             strict=True,
         )

@@ -149,6 +149,8 @@ def _fit(
             for name in row:
                 near = down[name] if sweep % 2 else up[name]
                 near = near or up[name] + down[name]
+                if len(near) > 2:  # of a shortcut the lane bends; of many branches each counts
+                    near = [(other, 1.0) for other, _ in near]
                 total = sum(weight for _, weight in near)
                 sought = sum(anchors[other] * weight for other, weight in near)
                 wanted.append(sought / total if total else anchors[name])

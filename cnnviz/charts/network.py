@@ -41,16 +41,17 @@ SHARES = (
 
 
 class Letters(NamedTuple):
-    """Sizes of type, and how wide its letters are, in pixels."""
+    """Sizes of type, and how wide its letters are, in pixels; the least scale of them."""
 
     bold_size: float
     bold: float
     plain_size: float
     plain: float
+    least: float
 
 
-#: In the page the font is known; a file may be shown in a wider one.
-_PAGE, _FILE = Letters(13, 6.6, 11.5, 5.4), Letters(11.5, 7.4, 10, 6.1)
+#: In the page the font is known; a file may be shown in a wider one, and says nothing on hover.
+_PAGE, _FILE = Letters(13, 6.6, 11.5, 5.4, 0.92), Letters(11.5, 7.4, 10, 6.1, 0.82)
 _FEW, _TELLING = 6, 10  # letters of a detail: always kept; worth keeping where it was cut
 
 
@@ -208,11 +209,11 @@ def _box(box: Box, words: Caption, colour_by: ColourBy, letters: Letters) -> str
     if node.children:
         parts.append(f'<path class="sign" d="M{left:.1f} {y + 12:.1f}l5 4l-5 4z"/>')
         left += 11
-    name, detail = _first_line(words, x + box.width - 10 - left, letters)
+    name, detail, bold, plain = _first_line(words, x + box.width - 10 - left, letters)
     right = x + box.width - 10
     parts += [
-        f'<text class="name" x="{left:.1f}" y="{y + 20:.1f}">{escape(name)}</text>',
-        f'<text class="end" x="{right:.1f}" y="{y + 20:.1f}">{escape(detail)}</text>',
+        f'<text class="name" x="{left:.1f}" y="{y + 20:.1f}"{bold}>{escape(name)}</text>',
+        f'<text class="end" x="{right:.1f}" y="{y + 20:.1f}"{plain}>{escape(detail)}</text>',
         f'<text x="{x + 14:.1f}" y="{y + 38:.1f}">{escape(words.shape)}</text>',
         f'<text class="end" x="{right:.1f}" y="{y + 38:.1f}">{escape(words.cost)}</text>',
     ]
@@ -222,30 +223,48 @@ def _box(box: Box, words: Caption, colour_by: ColourBy, letters: Letters) -> str
 def _frame(box: Box, words: Caption, _: ColourBy, letters: Letters) -> str:
     x, y = box.x, box.y
     cost = _cut(words.cost, letters.plain, box.width * 0.5)
-    name, detail = _first_line(words, box.width - 44 - len(cost) * letters.plain, letters)
-    aside = f'<tspan class="aside" dx="7">{escape(detail)}</tspan>' if detail else ""
+    room = box.width - 44 - len(cost) * letters.plain
+    name, detail, bold, plain = _first_line(words, room, letters)
+    aside = f'<tspan class="aside" dx="7"{plain}>{escape(detail)}</tspan>' if detail else ""
     return (
         _rect(x, y, box.width, box.height, "body")
         + f'<path class="header" d="M{x:.1f} {y + HEADER:.1f}v{6 - HEADER:g}q0 -6 6 -6'
         f'h{box.width - 12:g}q6 0 6 6v{HEADER - 6:g}z"/>'
         f'<path class="sign" d="M{x + 11:.1f} {y + 10.5:.1f}l8 0l-4 5z"/>'
-        f'<text class="name" x="{x + 25:.1f}" y="{y + 17.5:.1f}">{escape(name)}{aside}</text>'
+        f'<text class="name" x="{x + 25:.1f}" y="{y + 17.5:.1f}"{bold}>{escape(name)}{aside}</text>'
         f'<text class="end" x="{x + box.width - 10:.1f}" y="{y + 17.5:.1f}">{escape(cost)}</text>'
     )
 
 
-def _first_line(words: Caption, room: float, letters: Letters) -> tuple[str, str]:
-    """Return the name and the detail as they fit into `room` pixels; the name comes first.
+def _smaller(size: float, scale: float) -> str:
+    return f' style="font-size:{size * scale:.2f}px"' if scale < 1 else ""
 
-    A detail of few letters ("× 27") is always kept; a longer one is left out where little of it
-    would remain, and a number of operators wherever it does not fit.
+
+def _first_line(words: Caption, room: float, letters: Letters) -> tuple[str, str, str, str]:
+    """Return name and detail as they fit into `room` pixels, and the style of each.
+
+    A detail is made smaller before its name, both before they are cut. Then the name comes first: a
+    detail of few letters ("× 27") is always kept; a longer one is left out where little of it would
+    remain, and a number of operators wherever it does not fit.
     """
-    kept = len(words.detail) * letters.plain + 8 if len(words.detail) <= _FEW else 0
-    name = _cut(words.name, letters.bold, room - kept)
-    left = room - len(name) * letters.bold - 8
-    detail = _cut(words.detail, letters.plain, left)
+    for bold in (letters.bold, letters.bold * letters.least):
+        kept = len(words.detail) * letters.plain + 8 if len(words.detail) <= _FEW else 0
+        name = _cut(words.name, bold, room - kept)
+        left = room - len(name) * bold - 8
+        detail = _cut(words.detail, letters.plain * letters.least, left)
+        counted = words.detail[:1].isdigit()  # of operators: not worth a smaller name
+        if name == words.name and (counted or detail == words.detail):
+            break
     telling = len(detail) >= _TELLING and not detail[0].isdigit()
-    return name, detail if telling or detail == words.detail else ""
+    if not (telling or detail == words.detail):
+        detail = ""
+    scale = left / max(len(detail) * letters.plain, 1)
+    return (
+        name,
+        detail,
+        _smaller(letters.bold_size, bold / letters.bold),
+        _smaller(letters.plain_size, scale),
+    )
 
 
 def _rect(x: float, y: float, width: float, height: float, name: str) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from cnnviz.charts.style import ACCENT, MUTED, TEXT, Colour, styled
 
-# Kind -> its name, colour and symbol: nothing is told by colour alone.
+# Role -> its name, colour and symbol: nothing is told by colour alone.
 _KINDS = {
     "conv": ("Convolution", ACCENT, "circle"),
     "linear": ("Fully connected", Colour("#b9702a", "#e3a15f"), "square"),
@@ -24,7 +24,7 @@ def slowest(frame: pd.DataFrame, count: int = 12) -> pd.DataFrame:
 
 
 def speed_sentence(frame: pd.DataFrame) -> str:
-    """Say how many layers take half of the time, and what limits the convolutions.
+    """Say how few operators take half of the time, and what limits the convolutions.
 
     `frame` is `Roofline.to_frame()`.
     """
@@ -32,11 +32,11 @@ def speed_sentence(frame: pd.DataFrame) -> str:
     needed = int((shares.cumsum() < 0.5 * shares.sum()).sum()) + 1
     total = 1000 * frame["seconds"].sum()
     took = f"{total:.3g} ms" if total < 999.5 else f"{total / 1000:.3g} s"
-    first = f"{needed} of {len(frame)} operators take half of the {took}"
+    share = f"{shares.iloc[:needed].sum() / shares.sum() * 100:.0f} %"
+    first = f"{needed} of {len(frame)} operators take {share} of the {took}"
     if needed == 1:
-        share = f"{shares.iloc[0] * 100:.0f} %"
         first = f"{frame['path'][shares.index[0]]} alone takes {share} of the {took}"
-    convolutions = frame[frame["kind"] == "conv"]
+    convolutions = frame[frame["role"] == "conv"]
     if convolutions.empty:
         return first
     limited = int((convolutions["limit"] == "memory").sum())
@@ -54,7 +54,7 @@ def roofline(frame: pd.DataFrame, flops: float, bandwidth: float, dark: bool = F
     and `bandwidth` (bytes/s) are the machine's peaks; they meet at the ridge.
     """
     points = frame[frame["achieved"].notna()]
-    kinds = points["kind"].where(points["kind"].isin(_KINDS), "other")
+    kinds = points["role"].where(points["role"].isin(_KINDS), "other")
     ridge = flops / bandwidth
     lowest = min(float(points["intensity"].min()) if len(points) else 0.1, ridge / 4)
     highest = max(float(points["intensity"].max()) if len(points) else 1.0, ridge * 4)

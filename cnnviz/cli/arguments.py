@@ -38,8 +38,10 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
         "list",
         commands.list_command,
         "every variant: name, family, year, edition, parameters, MACs",
-    ).add_argument("--csv", action="store_true", help="print CSV")
-    _add_inspect(command("inspect", commands.inspect_command, "a variant, operator by operator"))
+        "csv",
+    )
+    says = "a network, operator by operator"
+    _add_inspect(command("inspect", commands.inspect_command, says, "csv", "markdown"))
     data = command(
         "data", commands.data_command, "download (if needed), check and describe a data set"
     )
@@ -59,8 +61,11 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     predict.add_argument("--top", type=positive, default=5, help="classes to print (default 5)")
     sight_arguments.add(subparsers)
     command(
-        "compare", commands.compare_command, "one row per trained model: accuracy and every cost"
-    ).add_argument("--csv", action="store_true", help="print CSV")
+        "compare",
+        commands.compare_command,
+        "one row per trained model: accuracy and every cost",
+        "csv",
+    )
     return parser
 
 
@@ -72,7 +77,4 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--input", type=_size, metavar="CxHxW", help="input size, as 3x224x224")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes")
-    forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--csv", action="store_true", help="print CSV")
-    forms.add_argument("--markdown", action="store_true", help="print a Markdown table")
     add_knobs(parser)

@@ -50,7 +50,7 @@ def inspect_command(options: argparse.Namespace) -> None:
             "values, and this is the one for a black image.",
             file=sys.stderr,
         )
-    if options.markdown and not options.json:
+    if options.markdown:
         print(to_markdown(traced, options.name), end="")
         return
     known = _published(options, knobs)
@@ -69,6 +69,9 @@ def inspect_command(options: argparse.Namespace) -> None:
         "jump",
     ]
     rows = [{c: layer[c] for c in columns} for layer in traced.to_dict()["layers"]]
+    for row, layer in zip(rows, traced.layers, strict=True):
+        if len(layer.input_shapes) > 1:  # where branches meet
+            row["input_shape"] = layer.input_shapes
     print_rows(rows, columns, options)
     if not options.csv:
         size, jump = traced.receptive_field or ("–", "–")

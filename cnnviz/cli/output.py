@@ -7,7 +7,8 @@ import csv
 import json
 import math
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 
 def print_json(value: object) -> None:
@@ -46,10 +47,18 @@ def print_record(record: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def _plain(value: object) -> object:
-    """A cell of a CSV file: shapes as 3x32x32, nothing where nothing is known."""
+    """A cell of a CSV file: shapes as 3x32x32, joined by +, nothing where nothing is known."""
+    if _is_nested(value):
+        return " + ".join(str(_plain(part)) for part in value)
     if isinstance(value, list | tuple):
         return "x".join(map(str, value))
     return "" if value is None else value
+
+
+def _is_nested(value: object) -> TypeGuard[Sequence[Sequence[object]]]:
+    if not isinstance(value, list | tuple):
+        return False
+    return bool(value) and all(isinstance(part, list | tuple) for part in value)
 
 
 def _shown(name: str, value: object) -> str:
@@ -66,6 +75,8 @@ def _pretty(value: object) -> str:
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, list | tuple) and all(isinstance(part, int) for part in value):
         return "×".join(map(str, value))
+    if _is_nested(value):
+        return " + ".join(map(_pretty, value))
     if isinstance(value, dict):
         return ", ".join(f"{key}={part}" for key, part in value.items())
     if isinstance(value, list | tuple):

@@ -12,12 +12,21 @@ def add_command(
     name: str,
     function: Callable[..., int | None],
     help_text: str,
+    *forms: str,
 ) -> argparse.ArgumentParser:
-    """Add a command that runs `function` and can print JSON, and return its parser."""
+    """Add a command that runs `function` and can print JSON or one of `forms`; return its parser.
+
+    The forms are "csv" and "markdown".
+    """
     made: argparse.ArgumentParser = within.add_parser(name, help=help_text, description=help_text)
     made.set_defaults(command=function)
-    made.add_argument("--json", action="store_true", help="print one JSON document")
+    group = made.add_mutually_exclusive_group()
+    for form in ("json", *forms):
+        group.add_argument(f"--{form}", action="store_true", help=f"print {_FORMS[form]}")
     return made
+
+
+_FORMS = {"json": "one JSON document", "csv": "CSV", "markdown": "a Markdown table"}
 
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:

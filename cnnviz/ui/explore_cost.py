@@ -76,7 +76,7 @@ def _stages(stages: pd.DataFrame, chosen: Cost) -> str:
         )
     return (
         '<table class="stages"><thead><tr><th scope="col">Stage</th>'
-        f'<th scope="col">Layers with weights</th>{head}</tr></thead>'
+        f'<th scope="col">Convolutional and fully connected layers</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cnnviz.anatomy import Layer, Trace, format_shape
+from cnnviz.anatomy import Layer, Trace, format_shape, format_shapes
 from cnnviz.anatomy.graph import Graph, Node
 from cnnviz.charts import network
 from cnnviz.charts.nested import Drawing, lay_out
 from cnnviz.charts.network import Caption, ColourBy
-from cnnviz.ui import caches, drawing_script, explore_panels, url
+from cnnviz.ui import caches, drawing_script, explore_panels, explore_table, theme, url
 from cnnviz.ui.explore_panels import share_of
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si, size
@@ -54,10 +54,11 @@ def show(selection: Selection, trace: Trace) -> None:
     def picture(dark: bool | None) -> str:
         return _svg(selection, graph, drawing, chosen, colour_by, dark)
 
+    dark = theme.is_dark()  # asked here: the click that calls for the file knows no theme
     exporting.download_button(
         "Save as SVG",
-        lambda: picture(st.context.theme.type == "dark"),
-        f"{selection.variant.name}.svg",
+        lambda: picture(dark),
+        f"{selection.file_name}.svg",
         "image/svg+xml",
         on_click="ignore",
         help="This drawing as a file",
@@ -95,6 +96,7 @@ def _controls(graph: Graph) -> DeltaGenerator:
             key=_LEVEL,
             on_change=_set_level,
             args=(graph,),
+            required=True,
         )
         st.segmented_control(
             "Colour", list(_COLOURS), format_func=_COLOURS.__getitem__, key=_COLOUR, required=True
@@ -286,6 +288,8 @@ def operator_words(layer: Layer) -> str:
     name = name.removesuffix("1d").removesuffix("2d").removesuffix("3d").replace("adaptive ", "")
     if layer.kind == "conv" and groups > 1:
         name = "depthwise" if groups == layer.input_shape[1] else "grouped"
+    if layer.pointwise:
+        return f"{name} 1×1"
     if not kernel:
         return name
     strides = set(stride) if isinstance(stride, tuple) else {stride}
@@ -309,7 +313,7 @@ def _details(selection: Selection, graph: Graph, node: Node) -> None:
         for key, value in (("view", ""), ("find", layer.path), ("sort", "")):
             url.write(key, value)
         url.rerun()
-    explore_panels.sight_links(selection.variant, graph.trace.layers[node.start : node.stop])
+    explore_table.sight_links(selection.variant, graph.trace.layers[node.start : node.stop])
     if found is None:
         return
     st.caption(f"{found.sentence}, from line {found.line}")
@@ -362,13 +366,16 @@ def _operator_rows(layer: Layer, trace: Trace) -> list[tuple[str, str]]:
     def text(value: object) -> str:
         return " × ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
-    attributes = [(key.replace("_", " "), text(value)) for key, value in layer.attributes.items()]
+    attributes = [
+        (key.replace("_", " ").capitalize(), text(value)) for key, value in layer.attributes.items()
+    ]
+    kind = f"{layer.kind}, at every position: a 1 × 1 convolution" * layer.pointwise or layer.kind
     reads = ["the input" if i < 0 else trace.layers[i].path for i in layer.inputs]
     return [
         ("Operator", f"{layer.op}, row {layer.index} of the layer table"),
-        ("Kind", layer.kind),
+        ("Kind", kind),
         ("Reads", ", ".join(reads) or "parameters only"),
-        ("Input", format_shape(layer.input_shape) or "none"),
+        ("Input", format_shapes(layer) or "none"),
         ("Output", format_shape(layer.output_shape)),
         *attributes,
         *_costs(layer.params, layer.macs, trace),

@@ -64,6 +64,12 @@ class Selection:
         return ", ".join(parts)
 
     @property
+    def file_name(self) -> str:
+        """The name of a file about this network, without an ending: ``vgg16_cifar-width-0.5``."""
+        variant, *settings = self.to_query().items()
+        return "-".join([variant[1], *(f"{key}-{value}" for key, value in settings)])
+
+    @property
     def is_default(self) -> bool:
         """Tell whether the variant stands as it is, with no setting changed."""
         return self.arguments == Selection(self.variant).arguments

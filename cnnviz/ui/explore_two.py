@@ -38,7 +38,8 @@ def two(selection: Selection, trace: Trace) -> None:
     st.html(_layers([p for p in pairs if all_layers or p.state != "same"], titles))
     st.caption(
         "Layers are paired by kind and by how often the map was halved, in the order of "
-        "execution. Operators that only rearrange numbers, and dropout, are left out."
+        "execution; a 1 × 1 convolution never with a wider one. Operators that only rearrange "
+        "numbers, and dropout, are left out."
     )
 
 

@@ -14,6 +14,7 @@ from cnnviz.ui import (
     explore_opinion,
     explore_panels,
     explore_speed,
+    explore_table,
     explore_two,
     url,
 )
@@ -26,7 +27,7 @@ def overview(selection: Selection, _: Trace) -> None:
     """Where the cost sits, the layer table, what was changed, the code."""
     explore_panels.where(selection)
     st.space("small")
-    explore_panels.table(selection)
+    explore_table.table(selection)
     st.space("small")
     explore_panels.changes(selection)
     explore_panels.code(selection)

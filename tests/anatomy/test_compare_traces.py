@@ -72,13 +72,47 @@ def test_alexnet_has_lenets_layers_with_others_between():
     assert pairs["c1"] == "conv1"
     assert pairs["tanh"] == "relu1"
     assert pairs["s2"] == "pool1"
-    assert pairs["s4"] == "pool5"
+    assert pairs["c3"] == "conv2"  # one layer, though it is written as three convolutions
+    assert pairs["s4"] == "pool2"
+
+
+def test_convolutions_stand_for_their_like():
+    """Stem for stem, over space for over space, 1 × 1 for a linear layer at every position."""
+    pairs = compared("resnet50", "convnext_tiny")
+    assert (pairs[0].left.path, pairs[0].right.path) == ("conv1", "features.0.0")
+    both = [pair for pair in pairs if pair.left and pair.right and pair.left.kind == "conv"]
+    sides = {
+        tuple("1 × 1" if s.facts["kernel"] == "1 × 1" else "wider" for s in (p.left, p.right))
+        for p in both
+    }
+    assert sides == {("1 × 1", "1 × 1"), ("wider", "wider")}
+    depthwise = [pair.left for pair in pairs if pair.right and "groups" in pair.right.facts]
+    assert len(depthwise) == 18  # ConvNeXt-T's blocks
+    # ResNet-50 has a 3 × 3 in each of 16 blocks; three stand beside a down-sampling of 2 × 2.
+    assert sum(layer is not None for layer in depthwise) == 13
+    assert all(layer.facts["kernel"] == "3 × 3" for layer in depthwise if layer)
+    linear = next(p for p in both if p.right.path == "features.1.1.block.5")
+    assert ("operator", "conv2d", "linear") in linear.differences
+    assert ("filters", "256", "96") in linear.differences
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "stems"),
+    [
+        ("vgg11", "googlenet", ("features.0", "conv1.conv")),
+        ("vgg16", "resnet18", ("features.0", "conv1")),
+        ("mobilenet_v1", "convnext_tiny", ("stem.0", "features.0.0")),
+    ],
+)
+def test_what_reads_the_image_stands_for_what_reads_the_image(left, right, stems):
+    pairs = [(p.left.path, p.right.path) for p in compared(left, right) if p.left and p.right]
+    assert pairs[0] == stems
 
 
 def test_a_pool_without_a_stride_moves_by_its_window():
     named = {step.path: step for step in steps(inspect_variant("lenet5"))}
     assert named["s2"].words == "avg_pool2d 2 × 2, stride 2"  # its maps are half as wide
-    assert named["c3.reads_all"].words == "conv2d 5 × 5, 1 filter"
+    assert named["c3"].words == "conv2d 5 × 5, 16 filters, 3 parts"
     pool, moved = nn.MaxPool2d(3), nn.MaxPool2d(3, stride=1)
     (pair,) = compare_traces(trace(pool, (1, 9, 9)), trace(moved, (1, 9, 9)))
     assert pair.differences == (("stride", "3", "1"),)
@@ -97,7 +131,7 @@ def test_defaults_are_spelt_out_where_they_differ():
         ("dilation", "1", "2"),
         ("filters", "4", "8"),
     )
-    assert linear.differences == (("units", "5", "7"),)
+    assert linear.differences == (("filters", "5", "7"),)
 
 
 def test_a_module_of_many_operators_is_one_layer():

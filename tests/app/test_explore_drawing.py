@@ -169,3 +169,11 @@ def test_a_block_that_its_parts_have_the_name_of_is_told_by_its_number():
     assert ">blocks.3.full<" in svg
     assert ">blocks.6 – 10<" in svg
     assert ">full<" not in svg
+
+
+def test_what_is_said_of_a_node_is_all_of_it():
+    facts = html_of(opened("googlenet", layer="inception3a.cat"))
+    assert "<dd>64×28×28 + 128×28×28 + 32×28×28 + 32×28×28</dd>" in facts
+    facts = html_of(opened("convnext_tiny", layer="features.1.0.block.3"))
+    assert "<dd>linear, at every position: a 1 × 1 convolution</dd>" in facts
+    assert "<dt>Kernel size</dt>" in html_of(opened("lenet5", layer="c1"))

@@ -66,7 +66,8 @@ def areas_of(html):
 @pytest.mark.parametrize("name", CHOSEN)
 def test_areas_are_the_layers_shares_of_their_stages(name, cost):
     frame = layer_frame(name)
-    values = dict(zip(frame["path"], frame[cost].fillna(0).astype(int), strict=True))
+    rows = costs.whole_layers(frame)
+    values = dict(zip(rows["path"], rows[cost].fillna(0).astype(int), strict=True))
     stages = areas_of(cost_map.cost_areas(frame, cost))
     assert sum(len(layers) for *_, layers in stages) == sum(value > 0 for value in values.values())
     for _, area, _, layers in stages:

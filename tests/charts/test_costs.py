@@ -4,7 +4,7 @@ import re
 import pandas as pd
 import pytest
 
-from cnnviz.charts import costs
+from cnnviz.charts import cost_map, costs
 from cnnviz.ui.caches import layer_frame
 
 
@@ -19,6 +19,7 @@ def frame():
     frame = pd.DataFrame(rows, columns=["path", "op", "kind", "params", "macs"])
     frame["macs"] = frame["macs"].astype("Int64")
     frame["output_shape"] = "8×4×4"
+    frame["role"], frame["part_of"] = frame["kind"], ""
     frame["params_share"] = frame["params"] / 1000
     frame["macs_share"] = frame["macs"].astype("Float64") / 10_000
     return frame
@@ -83,13 +84,32 @@ def test_stages_with_about_as_much_are_named_together(frame):
 
 
 def test_the_stage_that_the_sentence_names_is_marked_with_its_share():
-    frame = layer_frame("lenet5")  # C3 is three convolutions, as its table of links has them
+    frame = layer_frame("resnet18")
+    assert costs.cost_sentence(frame, "params") == "layer4 holds 72 % of the parameters"
+    html = costs.cost_bars(frame, "params")
+    marks = re.findall(r'<span style="left:[\d.]+%;width:[\d.]+%"><b class="\w*">([^<]+)<', html)
+    assert marks == ["layer4: 72 %"]
+    heights = [float(share) for share in re.findall(r"layer4[^:]*: [\d,]+ \w+ \(([\d.]+) %", html)]
+    assert sum(heights) == pytest.approx(71.8, abs=0.1)
+
+
+def test_a_layer_in_parts_is_one_bar():
+    """C3 of LeNet-5 is written as three convolutions: it is one layer, and the largest."""
+    frame = layer_frame("lenet5")
     assert costs.cost_sentence(frame, "macs") == "c3 holds 46 % of the multiplications"
+    assert cost_map.layer_sentence(frame, "macs") == "c3 is the largest layer, with 46 %"
     html = costs.cost_bars(frame, "macs")
-    marks = re.findall(r'<span style="left:([\d.]+)%;width:([\d.]+)%"><b class="">([^<]+)<', html)
-    assert marks == [("16.67", "50.00", "c3: 46 %")]  # the bars 1, 2 and 3 of 6
-    heights = [float(share) for share in re.findall(r"c3[^:]*: [\d,]+ \w+ \(([\d.]+) %", html)]
-    assert sum(heights) == pytest.approx(46.06, abs=0.01)
+    assert "c3: 150,000 multiplications (46.06 %), conv2d → 16×10×10" in html
+    assert "reads_three" not in html
+    rows = costs.whole_layers(frame)
+    for cost in ("params", "macs", "output_bytes"):
+        assert rows[cost].sum() == frame[cost].sum()
+
+
+def test_a_linear_layer_at_every_position_has_the_colour_of_a_convolution():
+    html = costs.cost_bars(layer_frame("convnext_tiny"), "macs")
+    classes = re.findall(r'<i class="(\w+)" style="--h', html)
+    assert (classes.count("conv"), classes.count("linear")) == (22 + 36, 1)
 
 
 def test_one_bar_needs_no_mark():

@@ -11,6 +11,7 @@ from cnnviz.charts.layered import Size, arrange
 from cnnviz.charts.nested import HEADER, lay_out
 from cnnviz.charts.network import Caption
 from cnnviz.charts.style import TEXT
+from cnnviz.ui.explore_drawing import operator_words
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -155,6 +156,28 @@ def test_a_number_of_operators_is_whole_or_not_there(detail, shown):
     picture = network.svg(lay_out(graph, {"features"}), words, "input", title="A network")
     (aside,) = re.findall(r'class="aside"[^>]*>([^<]*)<', picture) or [""]
     assert aside[: len("TableConvol")] == shown
+
+
+@pytest.mark.parametrize("variant", ["lenet5", "alexnet_2012", "googlenet", "resnet50"])
+def test_what_an_operator_is_can_be_read_in_a_file(variant):
+    """A file has no words on hover, and may be shown in wide letters."""
+    graph = graph_of(variant)
+
+    def words(node):
+        layer = None if node.children else graph.trace.layers[node.start]
+        says = operator_words(layer) if layer else ""
+        return Caption(node.name.split("#")[0], says, "1×2×3", "4 MACs", "")
+
+    drawing = lay_out(graph, graph.operators())
+    picture = network.svg(drawing, words, "input", title="A network", dark=False)
+    assert "max pool 3×3 / 2" in picture or variant == "lenet5"
+    assert "…" not in "".join(re.findall(r'<text class="end"[^>]*>([^<]*)<', picture))
+
+
+def test_what_joins_three_branches_stands_in_the_middle():
+    graph = graph_of("lenet5")
+    boxes = {box.node.id: box for box in lay_out(graph, {"c3"}).boxes}
+    assert boxes["c3.cat"].x == pytest.approx(boxes["c3.reads_four"].x)
 
 
 def test_the_chosen_node_is_marked_once():

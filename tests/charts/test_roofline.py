@@ -11,14 +11,14 @@ FLOPS, BANDWIDTH = 100e9, 10e9
 @pytest.fixture
 def frame():
     rows = [
-        # path, op, kind, seconds, intensity, achieved
+        # path, op, role, seconds, intensity, achieved
         ("conv1", "conv2d", "conv", 0.002, 40.0, 60e9),
         ("relu", "relu", "activation", 0.001, 0.1, 0.5e9),
         ("conv2", "conv2d", "conv", 0.004, 5.0, 30e9),
         ("flatten", "flatten", "reshape", 0.0005, None, None),
         ("fc", "linear", "linear", 0.0025, 0.5, 4e9),
     ]
-    columns = ["path", "op", "kind", "seconds", "intensity", "achieved"]
+    columns = ["path", "op", "role", "seconds", "intensity", "achieved"]
     frame = pd.DataFrame(rows, columns=columns)
     frame["share"] = frame["seconds"] / frame["seconds"].sum()
     frame["roof"] = (frame["intensity"] * BANDWIDTH).clip(upper=FLOPS)
@@ -71,7 +71,7 @@ def test_a_network_without_arithmetic_has_a_roof_alone(frame):
 def test_the_sentence(frame):
     sentence = roofline.speed_sentence(frame)
     assert sentence == (
-        "2 of 5 operators take half of the 10 ms; 1 of the 2 convolutions is limited by memory"
+        "2 of 5 operators take 65 % of the 10 ms; 1 of the 2 convolutions is limited by memory"
     )
     frame["limit"] = "arithmetic"
     sentence = roofline.speed_sentence(frame)
@@ -83,8 +83,8 @@ def test_the_sentence(frame):
     )
     frame["share"] = [0.1, 0.1, 0.6, 0.1, 0.1]
     assert roofline.speed_sentence(frame).startswith("conv2 alone takes 60 % of the 10 ms")
-    assert roofline.speed_sentence(frame[frame["kind"] != "conv"]) == (
-        "2 of 3 operators take half of the 4 ms"
+    assert roofline.speed_sentence(frame[frame["role"] != "conv"]) == (
+        "2 of 3 operators take 67 % of the 4 ms"
     )
 
 

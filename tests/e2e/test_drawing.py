@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from cnnviz.charts.style import BACKGROUND
 from tests.e2e.conftest import screenshot, serious_violations, settled
 
 
@@ -47,6 +48,13 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     saved = ElementTree.parse(download.value.path()).getroot()
     assert saved.tag.endswith("svg")
     assert download.value.suggested_filename == "resnet20_cifar.svg"
+
+
+def test_a_dark_page_saves_a_dark_drawing(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=lenet5_cifar&view=drawing", dark=True)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as SVG").click()
+    assert f".paper{{fill:{BACKGROUND.dark}}}" in download.value.path().read_text()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])

@@ -1,0 +1,221 @@
+"""The layer table of the Explore page: every operator, searchable, sortable, to take away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from cnnviz.anatomy import Layer
+from cnnviz.anatomy.markdown import to_markdown
+from cnnviz.registry import Variant
+from cnnviz.ui import caches, links, url
+from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.subject_picker import KINDS
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+#: What the layer table can be sorted by: name in the URL -> label and column, "" the execution's.
+_ORDERS = {
+    "order": ("Order", ""),
+    "parameters": ("Parameters", "params"),
+    "macs": ("MACs", "macs"),
+    "bytes": ("Bytes of activations", "output_bytes"),
+    "field": ("Receptive field", "receptive_field"),
+    "layer": ("Name", "path"),
+}
+
+
+@st.fragment
+def table(selection: Selection) -> None:
+    """Write every operator as a table that can be searched and taken away."""
+    with url.collected():
+        _table(selection)
+
+
+def _table(selection: Selection) -> None:
+    frame = caches.layer_frame(*selection.arguments)
+    st.header("Layer by layer", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _follow_search()
+        wanted = st.text_input(
+            "Find a layer or an operator",
+            placeholder="for example conv2d",
+            key="explore_find",
+            width=320,
+        )
+        order = _pick_order()
+        text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
+        shown = _sorted(frame[text.str.contains(wanted.strip(), case=False, regex=False)], order)
+        _downloads(selection, shown, wanted.strip())
+    if shown.empty:
+        st.info(f"No layer or operator of this network contains “{wanted}”.")
+        return
+    columns = _columns(frame)
+    chosen: Any = st.dataframe(
+        shown,
+        column_order=list(columns),
+        column_config=columns,
+        hide_index=True,
+        height=min(38 + 35 * len(shown), 560),
+        key="explore_table",
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder="",
+        alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
+    )
+    label = _ORDERS[order][0]
+    said = f"by {label if label == 'MACs' else label.lower()}"
+    said = "in order of execution" if order == "order" else said
+    rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.caption(
+            f"{len(shown)} of {len(frame)} operators, {said}."
+            + ("" if rows else " Tick a row to go on with its layer."),
+            width="content",
+        )
+        if rows:
+            layers = caches.traced(*selection.arguments).layers
+            _row_links(selection.variant, layers[int(shown["index"].iloc[rows[0]])])
+
+
+def _follow_search() -> None:
+    """Let the search and the URL's ``find`` say the same, as `url.follow` does for a choice."""
+    state, seen = st.session_state, "explore_find-in-url"
+    asked = url.read("find") or ""
+    if "explore_find" not in state or asked != state.get(seen):
+        state["explore_find"] = asked
+    # Assigned in any case: Streamlit forgets a text with the view that it stood in.
+    state["explore_find"] = text = state["explore_find"]
+    state[seen] = text.strip()
+    url.write("find", text.strip())
+
+
+def _pick_order() -> str:
+    """Write the picker of the table's order; the URL has it as ``sort``."""
+    first, *others = _ORDERS
+    order = url.follow("sort", "explore_sort", {"": first} | {name: name for name in others})
+    st.selectbox(
+        "Sort by",
+        list(_ORDERS),
+        key="explore_sort",
+        format_func=lambda name: _ORDERS[name][0],
+        width=210,
+        help="Names from A to Z, numbers from the largest; a click on a column's title sorts too",
+    )
+    return order
+
+
+def _sorted(frame: pd.DataFrame, order: str) -> pd.DataFrame:
+    column = _ORDERS[order][1]
+    if not column:
+        return frame
+    return frame.sort_values(column, ascending=column == "path", kind="stable", na_position="last")
+
+
+def _row_links(variant: Variant, layer: Layer) -> None:
+    """Write where the chosen row's layer can be looked at."""
+    st.caption(f"**{layer.path}**", width="content")
+    sight_links(variant, [layer])
+
+
+def sight_links(variant: Variant, layers: Sequence[Layer]) -> None:
+    """Write links to what the last of `layers` with feature maps looks for and answers to."""
+    seen = [
+        layer
+        for layer in layers
+        if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
+    ]
+    if not seen:
+        return
+    with st.container(horizontal=True, gap="medium"):
+        links.link("filters", "Its filters →", variant=variant.name, layer=seen[-1].path)
+        links.link("deconvnet", "What its units see →", variant=variant.name, layer=seen[-1].path)
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
+    """Return the columns shown, in their order, with title, width in pixels and explanation."""
+    columns = st.column_config
+
+    def number(title: str, width: int, explained: str) -> ColumnConfig:
+        return columns.NumberColumn(title, format="localized", width=width, help=explained)
+
+    def share(title: str, name: str) -> ColumnConfig:
+        highest = float(frame[name].fillna(0).max()) or 1.0
+        return columns.ProgressColumn(
+            title, format="percent", width=105, min_value=0, max_value=highest
+        )
+
+    return {
+        "path": columns.TextColumn("Layer", width=165, pinned=True),
+        "index": columns.NumberColumn(
+            "Row", width=42, help="Place in the order of execution, from 0"
+        ),
+        "op": columns.TextColumn("Operator", width=105),
+        "output_shape": columns.TextColumn(
+            "Output", width=105, help="Channels × height × width, for one image"
+        ),
+        "params": number("Parameters", 95, "Those that this operator is the first to use"),
+        "params_share": share("of all", "params_share"),
+        "macs": number("MACs", 115, "Multiply–accumulates; twice as many FLOPs. Empty: not known"),
+        "macs_share": share("of all MACs", "macs_share"),
+        "output_bytes": number("Bytes", 88, "Memory of the output; 0 where written in place"),
+        "receptive_field": number(
+            "Sees", 52, "Receptive field: side, in input pixels, of what one output position sees"
+        ),
+        "jump": number("Jump", 52, "Distance in input pixels between neighbouring positions"),
+        "note": columns.TextColumn("Remark", width=100, help="Why there is no receptive field"),
+    }
+
+
+def _downloads(selection: Selection, frame: pd.DataFrame, wanted: str) -> None:
+    """Write buttons that save the rows of `frame`, in its order: those that contain `wanted`."""
+    name = selection.file_name
+    if wanted:
+        name += "-" + re.sub(r"[^\w.]+", "-", wanted)[:40]
+    forms: dict[str, tuple[str, Callable[[], str]]] = {
+        "CSV": ("csv", lambda: as_csv(frame)),
+        "JSON": ("json", lambda: as_json(selection, frame, wanted)),
+        "Markdown": ("markdown", lambda: as_markdown(selection, frame)),
+    }
+    for label, (form, make) in forms.items():
+        ending = {"markdown": "md"}.get(form, form)
+        kind = {"json": "application/json"}.get(form, f"text/{form}")
+        st.download_button(label, make, f"{name}.{ending}", kind, on_click="ignore")
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return the rows of a layer frame as CSV; whole numbers have no decimals."""
+    return frame.drop(columns=["role"]).to_csv(index=False, float_format="%.6g")
+
+
+def as_json(selection: Selection, frame: pd.DataFrame, wanted: str = "") -> str:
+    """Return the network, its settings and totals, and the rows of a layer frame as JSON.
+
+    ``part`` says what the rows contain and of how many operators they are, null for all of them.
+    """
+    trace = caches.traced(*selection.arguments)
+    layers = [trace.layers[index].to_dict() for index in frame["index"]]
+    variant, knobs, _, classes = selection.arguments
+    document = {
+        "name": variant,
+        "title": selection.title,
+        "knobs": dict(knobs),
+        "num_classes": classes,
+        **trace.to_dict(),
+        "part": {"find": wanted, "operators": len(trace.layers)} if wanted else None,
+        "layers": layers,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def as_markdown(selection: Selection, frame: pd.DataFrame) -> str:
+    """Return the network's totals and the rows of a layer frame as Markdown."""
+    trace = caches.traced(*selection.arguments)
+    layers = [trace.layers[index] for index in frame["index"]]
+    return to_markdown(trace, selection.title, layers)

@@ -1,0 +1,55 @@
+"""What is taken away from the layer table: the rows, the totals, the settings."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from cnnviz import registry
+from cnnviz.ui import caches, explore_table
+from cnnviz.ui.explore_state import Selection
+
+NARROW = Selection(registry.get("vgg16_cifar"), {"width": 0.25}, None, 7)
+
+
+@pytest.fixture
+def frame():
+    return caches.layer_frame(*NARROW.arguments)
+
+
+def test_csv_has_whole_numbers_where_they_are_whole(frame):
+    rows = list(csv.DictReader(io.StringIO(explore_table.as_csv(frame))))
+    trace = caches.traced(*NARROW.arguments)
+    assert [row["path"] for row in rows] == [layer.path for layer in trace.layers]
+    assert {row["jump"] for row in rows} >= {"1", "2", "4"}
+    assert not any("." in row["jump"] + row["macs"] + row["params"] for row in rows)
+    assert sum(int(row["params"]) for row in rows) == trace.params
+    assert sum(float(row["macs_share"]) for row in rows) == pytest.approx(1, abs=1e-4)
+
+
+def test_json_has_the_settings_and_the_totals(frame):
+    document = json.loads(explore_table.as_json(NARROW, frame))
+    trace = caches.traced(*NARROW.arguments)
+    assert document["name"] == "vgg16_cifar"
+    assert document["title"] == "VGG-16 for CIFAR-10, width 0.25, 7 classes"
+    assert (document["knobs"], document["num_classes"]) == ({"width": 0.25}, 7)
+    assert (document["params"], document["macs"]) == (trace.params, trace.macs)
+    assert document["part"] is None
+    assert len(document["layers"]) == len(trace.layers)
+
+
+def test_a_part_says_that_it_is_one(frame):
+    some = frame[frame["kind"] == "conv"]
+    document = json.loads(explore_table.as_json(NARROW, some, "conv"))
+    assert document["part"] == {"find": "conv", "operators": len(frame)}
+    assert {layer["op"] for layer in document["layers"]} == {"conv2d"}
+    lines = explore_table.as_markdown(NARROW, some).splitlines()
+    assert lines[2].endswith(f" 13 of its {len(frame)} operators:")
+    whole = explore_table.as_markdown(NARROW, frame).splitlines()
+    assert whole[2].endswith("for one image of 3×32×32.")
+
+
+def test_files_are_called_after_the_network_and_its_settings():
+    assert NARROW.file_name == "vgg16_cifar-width-0.25-classes-7"
+    assert Selection(registry.get("resnet18")).file_name == "resnet18"
