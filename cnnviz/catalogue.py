@@ -30,16 +30,12 @@ def inspect_variant(
 
 
 def predecessor(variant: Variant) -> Variant | None:
-    """Return the first variant of the family before `variant`'s on the road, of its edition.
+    """Return the network that `variant`'s family is compared with, of its edition; None for LeNet.
 
-    None for the first family. A family without that edition is passed over.
+    It is one of the family that `Architecture.changed` names.
     """
-    road = [family.name for family in registry.list_architectures()]
-    for family in reversed(road[: road.index(variant.architecture)]):
-        for earlier in registry.list_variants(family):
-            if earlier.edition == variant.edition:
-                return earlier
-    return None
+    name = variant.family.against.get(variant.edition)
+    return None if name is None else registry.get(name)
 
 
 def variant_rows(variants: Iterable[Variant]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnviz.errors import CnnvizError
@@ -87,7 +87,9 @@ class Architecture:
     """A family of networks and the paper it comes from.
 
     `idea` is the paper's idea in two sentences; `changed` says what it changed against the family
-    before it on the road; `motto` is the idea in a handful of words, for pictures.
+    before it on the road; `motto` is the idea in a handful of words, for pictures. `against` is the
+    network that stands for that earlier family, a variant's name for each edition; the first family
+    has none.
     """
 
     name: str
@@ -99,14 +101,19 @@ class Architecture:
     motto: str
     idea: str
     changed: str
+    against: Mapping[Edition, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Change:
-    """One departure of a variant from its paper, and the reason."""
+    """One departure of a variant from its paper, and the reason.
+
+    `only` names the knobs, with their values, at which it is one; at any by default.
+    """
 
     what: str
     why: str
+    only: Mapping[str, KnobValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,14 @@ class Variant:
         own = {knob.name: knob.default for knob in self.knobs}
         turned = {name: value for name, value in knobs.items() if value != own.get(name)}
         return ", ".join([self.title, *(_setting(*item) for item in turned.items())])
+
+    def changes_with(self, knobs: Mapping[str, KnobValue]) -> list[Change]:
+        """Return the departures from the paper that hold with these values of every knob."""
+        return [
+            change
+            for change in self.changes
+            if all(knobs[name] == value for name, value in change.only.items())
+        ]
 
     def check_knobs(self, knobs: dict[str, Any]) -> dict[str, KnobValue]:
         """Return every knob with its checked value, the default where `knobs` has none."""

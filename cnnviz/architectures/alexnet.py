@@ -148,6 +148,7 @@ register_architecture(
         "dropout and augmented images keep it from learning the photos by heart.",
         changed="Against LeNet: ReLU in place of tanh, overlapping max-pooling in place of "
         "sub-sampling, response normalisation, dropout, and a thousand times the parameters.",
+        against={"paper": "lenet5", "cifar": "lenet5_cifar"},
     )
 )
 
@@ -208,8 +209,17 @@ register(
                 Change(
                     "2 × 2 pools (the knob overlap brings 3 × 3 back)",
                     "they halve 32 pixels to 4 without padding",
+                    {"overlap": False},
                 ),
-                Change("Two hidden layers of 512, not 4096", "ten classes need fewer weights"),
+                Change(
+                    "The overlapping pools are padded by one pixel",
+                    "so they, too, halve 32 pixels to 4",
+                    {"overlap": True},
+                ),
+                Change(
+                    "Two hidden layers of 512 (at width 1), not 4096",
+                    "ten classes need fewer weights",
+                ),
                 Change("One tower", "one device holds it"),
                 NO_LRN,
             ),

@@ -72,6 +72,7 @@ register_architecture(
         changed="Against ResNet: a stem of 4 × 4 patches, 7 × 7 depthwise convolutions, inverted "
         "bottlenecks, GELU and layer normalisation, each used once a block, and separate "
         "down-sampling layers. The depthwise convolution comes from MobileNet's line.",
+        against={"paper": "resnet50", "cifar": "resnet50_cifar"},
     )
 )
 
@@ -104,9 +105,14 @@ def _small_variant(size: str) -> Variant:
         builder=functools.partial(build_convnext, size=size),
         knobs=(_PATCH,),
         changes=(
-            Change(
-                "A stem of 2 × 2 patches (the knob patch offers 1), not 4 × 4",
-                "four stages on 8 × 8 positions would end in a single one",
+            *(
+                Change(
+                    f"A stem of {patch} × {patch} patches (the knob patch offers {other}), "
+                    "not 4 × 4",
+                    "four stages on 8 × 8 positions would end in a single one",
+                    {"patch": patch},
+                )
+                for patch, other in ((2, 1), (1, 2))
             ),
         ),
         summary=f"{sum(SIZES[size].blocks)} blocks, {SIZES[size].channels[0]} to "

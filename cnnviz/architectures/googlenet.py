@@ -199,13 +199,20 @@ register_architecture(
         motto="Wide and cheap: inception",
         idea="Each module looks at its input with 1 × 1, 3 × 3 and 5 × 5 filters and a pool at "
         "once, and the next module picks what it needs. A 1 × 1 convolution before each large "
-        "one reduces the channels, so 22 layers cost a twentieth of VGG's parameters.",
+        "one reduces the channels, so 22 layers cost a twentieth of VGG-16's parameters.",
         changed="Against VGG: parallel branches in place of one chain, 1 × 1 reductions, a global "
         "average pool in place of two large linear layers, and auxiliary classifiers.",
+        against={"paper": "vgg16", "cifar": "vgg16_cifar"},
     )
 )
 
 _AUX = Knob("aux", False, "Two auxiliary classifiers on middle layers, used while training.")
+
+_NO_AUX = Change(
+    "No auxiliary classifiers (the knob aux brings them)",
+    "they take part in training alone, and prediction leaves them out",
+    {"aux": False},
+)
 
 _SMALL_CHANGES = (
     Change(
@@ -237,8 +244,10 @@ register(
                     "The fourth max-pool is 2 × 2, not 3 × 3, and dropout 0.2, not 0.4",
                     "torchvision's choices, with which its weights were published",
                 ),
+                _NO_AUX,
             ),
-            summary="Nine inception modules with batch normalisation; torchvision's class.",
+            summary="Nine inception modules with batch normalisation, 3 × 3 in place of 5 × 5; "
+            "torchvision's class.",
             weights="GoogLeNet_Weights.IMAGENET1K_V1",
         ),
         Variant(
@@ -250,6 +259,7 @@ register(
             num_classes=1000,
             builder=GoogLeNet2014,
             knobs=(_AUX, Knob("lrn", True, "Local response normalisation around conv2.")),
+            changes=(_NO_AUX,),
             summary="As published: 5 × 5 branches, biases, response normalisation.",
         ),
         Variant(

@@ -14,6 +14,7 @@ LRN_OFF = Knob("lrn", False, LRN.help)
 NO_LRN = Change(
     "No local response normalisation (the knob lrn brings it back)",
     "it costs more time than it gains accuracy",
+    {"lrn": False},
 )
 
 

@@ -114,12 +114,16 @@ register_architecture(
         "width α and the input's resolution, trade accuracy for speed.",
         changed="Against ResNet: depthwise separable convolutions in place of full ones, no "
         "shortcuts, and a size that fits a phone.",
+        against={"paper": "resnet18", "cifar": "resnet18_cifar"},
     )
 )
 
 _ALPHA = Knob("width", 1.0, "α: multiplies every layer's number of channels.", low=0.125, high=1.0)
 _RESOLUTION = Knob(
-    "resolution", 224, "ρ: height and width of the input in pixels.", (128, 160, 192, 224)
+    "resolution",
+    224,
+    "Height and width of the input in pixels: ρ, the paper's resolution multiplier, times 224.",
+    (128, 160, 192, 224),
 )
 
 register(

@@ -183,6 +183,7 @@ register_architecture(
         changed="Against VGG and GoogLeNet: identity shortcuts around every two or three "
         "convolutions, batch normalisation after each, and one global average pool in place of "
         "large fully connected layers.",
+        against={"paper": "googlenet_2014", "cifar": "googlenet_cifar"},
     )
 )
 
@@ -201,6 +202,7 @@ _STRIDE_CHANGE = Change(
 _SHORTCUT_CHANGE = Change(
     "1 × 1 convolutions on the shortcuts where the shape changes (option B)",
     "torchvision's choice: the paper's 18 layers have zero padding there (option A, section 4.1)",
+    {"shortcut": "B"},
 )
 
 _STEM_CHANGES = (

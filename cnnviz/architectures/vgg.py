@@ -75,6 +75,7 @@ register_architecture(
         "deep, and depth brings accuracy.",
         changed="Against ZFNet: every convolution is 3 × 3 with stride 1, only pools shrink the "
         "maps, response normalisation is gone, and 16 to 19 layers replace 8.",
+        against={"paper": "zfnet", "cifar": "zfnet_cifar"},
     )
 )
 
@@ -92,7 +93,7 @@ def _variant(depth: int, batch_norm: bool, small: bool) -> Variant:
     if small:
         changes += (
             Change(
-                "Linear layers of 512, not 4096",
+                "Linear layers of 512 (at width 1), not 4096",
                 "five pools leave one pixel of 512 channels, and ten classes need fewer weights",
             ),
         )

@@ -120,6 +120,7 @@ register_architecture(
         "layers, told them what to change.",
         changed="Against AlexNet: the first layer reads 7 × 7 pixels with stride 2 in place of "
         "11 × 11 with stride 4, the second has stride 2, and one tower replaces the two groups.",
+        against={"paper": "alexnet_2012", "cifar": "alexnet_cifar"},
     )
 )
 
@@ -157,7 +158,10 @@ register(
                     "a 32 × 32 image leaves no room for four halvings before the third layer",
                 ),
                 Change("2 × 2 pools in place of 3 × 3", "they halve 32 pixels to 4 exactly"),
-                Change("Two hidden layers of 512, not 4096", "ten classes need fewer weights"),
+                Change(
+                    "Two hidden layers of 512 (at width 1), not 4096",
+                    "ten classes need fewer weights",
+                ),
                 NO_LRN,
             ),
             summary="ZFNet's filters on small images, with a stem of stride 1.",

@@ -168,13 +168,15 @@ def changes(selection: Selection) -> None:
         st.markdown(variant.family.changed)
     with paper:
         st.header("What we changed", anchor=False)
-        if set_here := _set_here(selection):
+        set_here = _set_here(selection)
+        if set_here:
             st.markdown(f"Set under **Adjust**: {set_here}.")
-        elif not variant.changes:
-            st.markdown("Nothing: this network is built as its paper describes it.")
+        departures = variant.changes_with(dict(selection.arguments[1]))
+        if not departures:
+            nothing = "Nothing else" if set_here else "Nothing"
+            st.markdown(f"{nothing}: this network is built as its paper describes it.")
         rows = "".join(
-            f"<dt>{escape(change.what)}</dt><dd>{escape(change.why)}</dd>"
-            for change in variant.changes
+            f"<dt>{escape(change.what)}</dt><dd>{escape(change.why)}</dd>" for change in departures
         )
         if rows:
             st.html(f'<dl class="changes">{rows}</dl>')

@@ -263,7 +263,12 @@ def test_what_was_set_under_adjust_is_not_called_the_papers():
     assert "Here it is changed: without LRN." in markdown_of(app) + html_of(app)
     assert "Set under **Adjust**: without LRN." in markdown_of(app)
     assert "Nothing: this network" not in markdown_of(app)
-    assert "Nothing: this network" in markdown_of(opened(variant="googlenet_2014"))
+    app = opened(variant="zfnet", lrn="false")
+    assert "Set under **Adjust**: without LRN." in markdown_of(app)
+    assert "Nothing: this network" in markdown_of(opened(variant="vgg16"))
+    assert "Nothing else: this network" in markdown_of(opened(variant="googlenet_2014", aux="true"))
+    assert "No local response" in html_of(opened(variant="alexnet_cifar"))
+    assert "No local response" not in html_of(opened(variant="alexnet_cifar", lrn="true"))
 
 
 def test_a_width_is_shown_as_it_is():

@@ -25,7 +25,7 @@ def html_of(app: AppTest) -> str:
 
 def test_zfnet_opens_beside_alexnet():
     app = opened(variant="zfnet", view="two")
-    assert app.selectbox(key="explore_other").value == "alexnet"
+    assert app.selectbox(key="explore_other").value == "alexnet_2012"
     assert "other" not in app.query_params
     page = html_of(app)
     assert "kernel 11 × 11 → 7 × 7<br>stride 4 → 2" in page
@@ -50,7 +50,7 @@ def test_the_other_network_is_in_the_url():
 def test_without_a_choice_the_other_follows_the_variant():
     app = opened(variant="zfnet", view="two")
     app.selectbox(key="explore_family").set_value("resnet").run()
-    assert app.selectbox(key="explore_other").value == "googlenet"
+    assert app.selectbox(key="explore_other").value == "googlenet_2014"
     app.selectbox(key="explore_variant").set_value("resnet20_cifar").run()
     assert app.selectbox(key="explore_other").value == "googlenet_cifar"
     assert "other" not in app.query_params
@@ -61,7 +61,7 @@ def test_without_a_choice_the_other_follows_the_variant():
     [
         ("convnext_road_07", "convnext_road_06"),
         ("convnext_road_11", "convnext_road_08"),  # 09 and 10 try kernels that are not kept
-        ("convnext_road_00", "mobilenet_v1"),
+        ("convnext_road_00", "resnet50"),
     ],
 )
 def test_a_step_of_the_road_stands_beside_the_one_before(step, before):
@@ -98,8 +98,8 @@ def test_a_network_beside_itself():
 
 def test_an_unknown_other_is_named():
     app = opened(variant="zfnet", view="two", other="<b>zf</b>")
-    assert "showing alexnet instead" in app.warning[0].value
-    assert app.selectbox(key="explore_other").value == "alexnet"
+    assert "showing alexnet_2012 instead" in app.warning[0].value
+    assert app.selectbox(key="explore_other").value == "alexnet_2012"
 
 
 def test_the_first_family_is_compared_with_the_second_variant():
@@ -116,20 +116,30 @@ def test_the_first_family_is_compared_with_the_second_variant():
     [
         ("alexnet_2012", "lenet5"),
         ("vgg16_cifar", "zfnet_cifar"),
-        ("googlenet", "vgg11"),
-        ("convnext_tiny", "mobilenet_v1"),
+        ("googlenet", "vgg16"),
+        ("convnext_tiny", "resnet50"),
     ],
 )
 def test_the_predecessor_is_of_the_same_edition(name, before):
     assert predecessor(registry.get(name)).name == before
 
 
+def test_the_predecessor_is_of_the_family_that_the_text_names():
+    for family in registry.list_architectures()[1:]:
+        assert family.against.keys() == {"paper", "cifar"}
+        for edition, name in family.against.items():
+            earlier = registry.get(name)
+            assert earlier.edition == edition
+            assert earlier.family.title in family.changed
+            assert earlier.family.year <= family.year
+
+
 def test_the_headline_compares_with_the_predecessor():
     page = html_of(opened(variant="zfnet")).replace("\N{NO-BREAK SPACE}", " ")
     assert "8 layers" in page
     assert "3 fully connected; 8 in AlexNet" in page
-    assert "in 32-bit floats; 1.02 × AlexNet" in page  # 62,357,608 / 61,100,840
-    assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 714,188,480
+    assert "in 32-bit floats; 1.02 × AlexNet" in page  # 62,357,608 / 60,965,224
+    assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 724,406,816
     page = html_of(opened(variant="mobilenet_v1_cifar")).replace("\N{NO-BREAK SPACE}", " ")
     assert "1 fully connected; 18 in ResNet-18" in page  # the family has others
     assert "LeNet" not in html_of(opened(variant="lenet5")).split("</dl>")[0]

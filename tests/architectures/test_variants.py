@@ -128,3 +128,31 @@ def test_what_torchvision_does_otherwise_is_listed():
     for name, listed in (("resnet18", True), ("resnet18_cifar", True), ("resnet34", False)):
         assert any("option B" in c.what for c in registry.get(name).changes) is listed, name
     assert not registry.get("plain18").changes
+
+
+def said(name, **knobs):
+    variant = registry.get(name)
+    return " ".join(c.what for c in variant.changes_with(variant.check_knobs(knobs)))
+
+
+def test_departures_follow_the_settings():
+    assert "No local response" in said("alexnet_cifar")
+    assert "No local response" not in said("alexnet_cifar", lrn=True)
+    assert "2 × 2 pools" in said("alexnet_cifar")
+    assert "2 × 2 pools" not in said("alexnet_cifar", overlap=True)
+    assert "padded by one" in said("alexnet_cifar", overlap=True)
+    assert "stem of 2 × 2" in said("convnext_tiny_cifar")
+    assert "stem of 1 × 1" in said("convnext_tiny_cifar", patch=1)
+    assert "stem of 2 × 2" not in said("convnext_tiny_cifar", patch=1)
+    assert "option B" in said("resnet18")
+    assert "option B" not in said("resnet18", shortcut="A")
+    assert "No auxiliary" in said("googlenet_2014")
+    assert not said("googlenet_2014", aux=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_departures_name_knobs_that_are_there(name):
+    variant = registry.get(name)
+    knobs = variant.check_knobs({})
+    assert {n for change in variant.changes for n in change.only} <= knobs.keys()
+    assert len(variant.changes_with(knobs)) <= len(variant.changes)
