@@ -221,7 +221,7 @@ def register(variants: Iterable[Variant]) -> None:
 def _look_up(kind: str, name: str, table: dict[str, Any]) -> Any:  # noqa: ANN401
     if name in table:
         return table[name]
-    close = difflib.get_close_matches(str(name), table, n=1)
+    close = difflib.get_close_matches(str(name).lower(), table, n=1)
     if close:
         hint = f"did you mean {close[0]!r}?"
     elif len(table) <= _MOST_LISTED:

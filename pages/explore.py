@@ -1,7 +1,6 @@
 import streamlit as st
 
-from cnnviz.errors import CnnvizError
-from cnnviz.ui import caches, explore_panels, explore_views, panels, url
+from cnnviz.ui import caches, explore_panels, explore_views, panels
 from cnnviz.ui.explore_state import pick
 
 panels.head(
@@ -13,12 +12,7 @@ for problem in problems:
     st.warning(problem)
 
 explore_panels.portrait(selection)
-try:
-    trace = caches.traced(*selection.arguments)
-except CnnvizError as error:
-    st.error(str(error))
-    url.stop()
-
+trace = caches.traced(*selection.arguments)
 explore_panels.headline(selection.variant, trace)
 st.space("small")
 explore_views.show(selection, trace)

@@ -26,6 +26,7 @@ _HEADS: dict[Cost, str] = {"params": "Parameters", "macs": "MACs", "output_bytes
 _UNITS: dict[Cost, str] = {"params": "", "macs": "", "output_bytes": "B"}
 #: What the URL says of each cost.
 _NAMES: dict[str, Cost] = {"": "params", "macs": "macs", "activations": "output_bytes"}
+CHOICES = ("parameters", "macs", "activations")
 
 
 def cost(selection: Selection, trace: Trace) -> None:

@@ -27,6 +27,7 @@ _CHOSEN, _LEVEL, _COLOUR = "drawing_chosen", "drawing_level", "drawing_colour"
 _SEEN = "drawing_seen"  # what the URL said of the three above when it was looked at last
 _BETWEEN = "~"  # stands in no path
 _LEVELS = {"stages": "Stages", "blocks": "Blocks", "operators": "Operators"}
+LEVELS, COLOURS = ("blocks", "stages", "operators"), ("kind", "share")  # the first: unasked
 _COLOURS: dict[ColourBy, str] = {"kind": "Kind", "share": "Share of MACs"}
 _BY_URL: dict[str, ColourBy] = {"": "kind", "share": "share"}
 
@@ -44,7 +45,8 @@ _ROW = "Its row of the layer table →"
 def show(selection: Selection, trace: Trace) -> None:
     """Draw the network beside what is known of the node that was chosen in it."""
     graph = caches.graph(*selection.arguments)
-    _remember(selection, graph)
+    for problem in _remember(selection, graph):
+        st.warning(problem)
     idle = explore_panels.idle_params(trace)
     exporting = _controls(graph)
     chosen: str = st.session_state.get(_CHOSEN) or ""
@@ -114,15 +116,20 @@ def _controls(graph: Graph) -> DeltaGenerator:
         return st.empty()
 
 
-def _remember(selection: Selection, graph: Graph) -> None:
-    """Start afresh, at the layer that the URL names, for another network or another URL."""
+def _remember(selection: Selection, graph: Graph) -> list[str]:
+    """Start afresh, at the layer that the URL names, for another network or another URL.
+
+    Returns what to say of a link that names what there is not. What the URL still says of the
+    network before is no mistake of the visitor's.
+    """
     state = st.session_state
     url.follow("colour", _COLOUR, _BY_URL)
     shown = state.get(_OF) == selection.arguments and _LEVEL in state
     if shown and _in_url() == state.get(_SEEN):
         state[_CHOSEN] = state.get(_CHOSEN)
-        return
+        return []
     asked, level, opened = _in_url()
+    linked = _in_url() != state.get(_SEEN)
     state[_OF] = selection.arguments
     state[_LEVEL] = level if level in _LEVELS else "blocks"
     state[_OPENED] = _opened_at(graph, state[_LEVEL])
@@ -131,6 +138,15 @@ def _remember(selection: Selection, graph: Graph) -> None:
         state[_OPENED] = set(opened.split(_BETWEEN)) & graph.nodes.keys()
     state[_CHOSEN] = asked if asked in graph.nodes and asked != graph.root.id else None
     _reveal(graph)
+    if not linked:
+        return []
+    problems = [url.unknown("level", level, LEVELS)] if level and level not in LEVELS else []
+    named = dict.fromkeys([asked, *(opened.split(_BETWEEN) if opened else ())])
+    return problems + [
+        f"“{name[:60]}” is no part of this network; the drawing opens without it."
+        for name in named
+        if name and name not in graph.nodes
+    ]
 
 
 def _write_url(chosen: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import streamlit as st
 
@@ -30,8 +29,6 @@ _BARE = "explore_bare"  # what a URL without a query stands for
 _LAST = "explore_last"  # what was shown last, kept while the visitor is on another page
 _POSSIBLE = "explore_possible"  # the last selection that was a network
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
-
-N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True)
@@ -115,13 +112,33 @@ def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
     try:
         size = _read_size(query["input"], variant) if "input" in query else size
     except CnnvizError as error:
-        problems.append(str(error))
+        problems.append(f"{error} Showing {format_size(size)} instead.")
     text = query.get("classes", str(classes))
     if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_CLASSES:
         classes = int(text)
     else:
-        problems.append(f"classes must be a whole number from 1 to {MAX_CLASSES}, not {text!r}.")
-    return Selection(variant, knobs, size, classes), problems
+        problems.append(
+            f"classes must be a whole number from 1 to {MAX_CLASSES:,}, not {text[:60]!r}. "
+            f"Showing {classes:,} instead."
+        )
+    asked = Selection(variant, knobs, size, classes)
+    nearest, reason = _nearest(asked)
+    if reason:
+        problems.append(f"{reason} Showing {nearest.title} instead.")
+    return nearest, problems
+
+
+def _nearest(asked: Selection) -> tuple[Selection, str]:
+    """Return what is `asked` for, or with fewer of its settings, and why: "" where it can be."""
+    reason = ""
+    for fewer in (asked, Selection(asked.variant, asked.knobs), Selection(asked.variant)):
+        try:
+            caches.traced(*fewer.arguments)  # kept: the page shows this very trace
+        except CnnvizError as error:
+            reason = reason or str(error)
+        else:
+            return fewer, reason
+    raise AssertionError(f"{asked.variant.name} cannot be built as it stands: {reason}")
 
 
 def _all_knobs() -> set[str]:
@@ -139,7 +156,8 @@ def _read_size(text: str, variant: Variant) -> tuple[int, int, int]:
             f"not {text!r}."
         )
     if found[1] and int(found[1]) != channels:
-        raise CnnvizError(f"{variant.name} reads {channels} channels, not {found[1]}.")
+        noun = "channel" if channels == 1 else "channels"
+        raise CnnvizError(f"{variant.name} reads {channels} {noun}, not {found[1]}.")
     return channels, *sides
 
 
@@ -235,48 +253,60 @@ def _row() -> Selection:
 
 
 def _possible(asked: Selection) -> Selection:
-    """Return what is `asked` for or, where no such network can be, why not and the one before.
-
-    Without one before, as after a link, the page itself says why.
-    """
+    """Return what is `asked` for or, where no such network can be, the one before, and say so."""
+    nearest, reason = _nearest(asked)
     before: Selection | None = st.session_state.get(_POSSIBLE)
-    try:
-        caches.traced(*asked.arguments)  # kept: the page shows this very trace
-    except CnnvizError as error:
-        if before is None or before.variant != asked.variant:
-            return asked
-        st.error(f"{error} {before.title} is shown.")
-        return before
-    st.session_state[_POSSIBLE] = asked
-    return asked
+    if reason and before is not None and before.variant == asked.variant:
+        nearest = before
+    if reason:
+        st.error(f"{reason} {nearest.title} is shown.")
+    st.session_state[_POSSIBLE] = nearest
+    return nearest
 
 
 def _settings(variant: Variant) -> Selection:
     knobs = {knob.name: _knob(variant, knob) for knob in variant.knobs}
     tall, wide = st.columns(2)
     with tall:
-        height = _number("Input height", (1, MAX_SIDE), 1, _key(variant.name, "input_height"))
+        height = _whole("Input height", (1, MAX_SIDE), _key(variant.name, "input_height"))
     with wide:
-        width = _number("Input width", (1, MAX_SIDE), 1, _key(variant.name, "input_width"))
-    classes = _number("Classes", (1, MAX_CLASSES), 1, _key(variant.name, "classes"))
+        width = _whole("Input width", (1, MAX_SIDE), _key(variant.name, "input_width"))
+    classes = _whole("Classes", (1, MAX_CLASSES), _key(variant.name, "classes"))
     return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
 
 
-def _number(label: str, limits: tuple[N, N], step: N, key: str, tip: str = "") -> N:
+def _whole(label: str, limits: tuple[int, int], key: str, tip: str = "") -> int:
+    """Write the control of a whole number.
+
+    One of whole numbers alone would read 1e9 as 1, and say nothing.
+    """
+    return int(_number(label, limits, 1, key, tip, whole=True))
+
+
+def _number(
+    label: str,
+    limits: tuple[float, float],
+    step: float,
+    key: str,
+    tip: str = "",
+    whole: bool = False,
+) -> float:
     """Write the control of a number, and why one that is out of its `limits` is not shown.
 
     With limits of its own the control would turn red and keep the number, and the reason, to
     itself. Returns what it says, or the last number that could be.
     """
     state, accepted = st.session_state, f"{key}_accepted"
-    exact = "%d" if isinstance(step, int) else "%g"  # by default a width of 0.125 reads 0.13
-    said: N = st.number_input(label, step=step, key=key, help=tip or None, format=exact)
+    state[key] = float(state[key])
+    # By default a width of 0.125 would read 0.13.
+    said = st.number_input(label, step=float(step), key=key, help=tip or None, format="%g")
     low, high = limits
-    if low <= said <= high:
+    if low <= said <= high and not (whole and said % 1):
         state[accepted] = said
         return said
-    kept: N = state[accepted]
-    st.error(f"{label} must lie between {low:,g} and {high:,g}: {kept:,g} is shown.")
+    kept: float = state[accepted]
+    must = f"{label} must be a whole number" if whole and said % 1 else f"{label} must lie"
+    st.error(f"{must} between {low:,g} and {high:,g}: {kept:,g} is shown.")
     return kept
 
 
@@ -306,7 +336,7 @@ def _knob(variant: Variant, knob: Knob) -> KnobValue:
         )
     elif isinstance(knob.default, int):
         limits = int(knob.low or 0), int(knob.high or MAX_SIDE)
-        value = _number(label, limits, 1, key, knob.help)
+        value = _whole(label, limits, key, knob.help)
     elif isinstance(knob.default, float):
         bounds = float(knob.low or 0), float(knob.high or 8)
         value = _number(label, bounds, 0.25, key, knob.help)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
 #: What the layer table can be sorted by: name in the URL -> label and column, "" the execution's.
-_ORDERS = {
+ORDERS = {
     "order": ("Order", ""),
     "parameters": ("Parameters", "params"),
     "macs": ("MACs", "macs"),
@@ -69,7 +69,7 @@ def _table(selection: Selection) -> None:
         placeholder="",
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
-    label = _ORDERS[order][0]
+    label = ORDERS[order][0]
     said = f"by {label if label == 'MACs' else label.lower()}"
     said = "in order of execution" if order == "order" else said
     rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
@@ -98,13 +98,13 @@ def _follow_search() -> None:
 
 def _pick_order() -> str:
     """Write the picker of the table's order; the URL has it as ``sort``."""
-    first, *others = _ORDERS
+    first, *others = ORDERS
     order = url.follow("sort", "explore_sort", {"": first} | {name: name for name in others})
     st.selectbox(
         "Sort by",
-        list(_ORDERS),
+        list(ORDERS),
         key="explore_sort",
-        format_func=lambda name: _ORDERS[name][0],
+        format_func=lambda name: ORDERS[name][0],
         width=210,
         help="Names from A to Z, numbers from the largest; a click on a column's title sorts too",
     )
@@ -112,7 +112,7 @@ def _pick_order() -> str:
 
 
 def _sorted(frame: pd.DataFrame, order: str) -> pd.DataFrame:
-    column = _ORDERS[order][1]
+    column = ORDERS[order][1]
     if not column:
         return frame
     return frame.sort_values(column, ascending=column == "path", kind="stable", na_position="last")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from cnnviz.anatomy import Trace
+from cnnviz.images import sample_photos
 from cnnviz.ui import (
     explore_cost,
     explore_drawing,
@@ -45,6 +46,26 @@ VIEWS: dict[str, tuple[str, View]] = {
 }
 
 
+def problems() -> list[str]:
+    """Name the choices that the URL asks for and that there are not: the default is shown then.
+
+    What a layer is called is a view's own matter.
+    """
+    known: dict[str, Sequence[str]] = {
+        "view": [*VIEWS],
+        "cost": explore_cost.CHOICES,
+        "sort": [*explore_table.ORDERS],
+        "colour": explore_drawing.COLOURS,
+        "photo": [*sample_photos()],
+    }
+    found = []
+    for key, names in known.items():
+        asked = url.read(key)
+        if asked is not None and asked not in names:
+            found.append(url.unknown(key, asked, names))
+    return found
+
+
 def show(selection: Selection, trace: Trace) -> None:
     """Write the control that picks a view, and that view."""
     first, *others = VIEWS
@@ -64,4 +85,7 @@ def show(selection: Selection, trace: Trace) -> None:
 def _view(selection: Selection, trace: Trace, name: str) -> None:
     """Draw a view; what is chosen within it reruns no more than it."""
     with url.collected():
+        notes = st.container()
         VIEWS[name][1](selection, trace)
+        for problem in problems():  # asked last: a choice made just now is in the URL
+            notes.warning(problem)

@@ -14,7 +14,7 @@ page runs and none of its choices has changed, as after a link or Back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar
@@ -132,6 +132,13 @@ def write(key: str, value: str) -> None:
     """Put a parameter into the URL, or take it out where `value` is empty."""
     with collected():  # on its own in a callback, which runs before its page
         st.session_state[_COLLECTED][key] = value
+
+
+def unknown(key: str, asked: str, names: Sequence[str]) -> str:
+    """Say that `asked` is none of the `names` that `key` can have: the first is shown."""
+    said = asked if len(asked) <= 60 else f"{asked[:59]}…"
+    others = f"{', '.join(names[:-1])} or {names[-1]}"
+    return f"There is no {key} called {said!r}; it can be {others}. Showing {names[0]}."
 
 
 def keep_choice(key: str, options: Collection[str], default: str) -> None:

@@ -154,9 +154,64 @@ def test_an_unknown_variant_gets_one_sentence_and_the_default(variant):
 def test_an_impossible_input_is_refused_with_the_reason():
     app = opened(variant="lenet5", input="1x4x4")
     assert not app.exception
-    assert len(app.error) == 1
-    assert "4" in app.error[0].value
-    assert app.selectbox(key="explore_variant").value == "lenet5"
+    (said,) = app.warning
+    assert said.value == (
+        "A 4 × 4 input is too small for lenet5: its first convolution (c1) would be empty. "
+        "Showing LeNet-5 (1998) instead."
+    )
+    assert "60,000" in html_of(app)
+    assert app.number_input(key="explore_lenet5_input_height").value == 32
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"input": "1x28x28"}, "its third convolution (c5) would be empty. Showing LeNet-5 (1998)"),
+        ({"classes": "50"}, "or take lenet5_cifar. Showing LeNet-5 (1998) instead."),
+        ({"classes": "many"}, "from 1 to 100,000, not 'many'. Showing 10 instead."),
+        ({"input": "3x32x32"}, "lenet5 reads 1 channel, not 3. Showing 1 × 32 × 32 instead."),
+        ({"input": "large"}, "not 'large'. Showing 1 × 32 × 32 instead."),
+        ({"view": "pie"}, "There is no view called 'pie'; it can be layers, drawing, "),
+        ({"view": "cost", "cost": "money"}, "it can be parameters, macs or activations. Showing "),
+        ({"sort": "colour"}, "There is no sort called 'colour'; it can be order, "),
+        ({"view": "drawing", "colour": "red"}, "it can be kind or share. Showing kind."),
+        ({"view": "drawing", "level": "9"}, "it can be blocks, stages or operators."),
+        ({"view": "field", "photo": "me"}, "There is no photo called 'me'; it can be "),
+        ({"view": "drawing", "layer": "c9"}, "“c9” is no part of this network; the drawing"),
+        ({"view": "drawing", "open": "c3~c9"}, "“c9” is no part of this network"),
+    ],
+)
+def test_what_a_link_cannot_mean_is_said_and_the_page_is_shown(query, said):
+    app = opened(variant="lenet5", **query)
+    assert not app.exception
+    assert not app.error
+    assert [said in item.value for item in app.warning] == [True]
+    assert "60,000" in html_of(app)
+
+
+def test_a_choice_ends_what_is_said_of_a_link():
+    app = opened(variant="vgg16", view="cost", cost="money")
+    app.segmented_control(key="explore_cost").set_value("macs").run()
+    assert not app.warning
+    app = opened(variant="vgg16", view="drawing", layer="features.3")
+    app.selectbox(key="explore_variant").set_value("vgg11").run()
+    app.selectbox(key="explore_family").set_value("lenet").run()
+    assert not app.warning  # "features.3" was of the network before
+
+
+def test_a_family_is_found_in_capitals():
+    assert "did you mean 'vgg'?" in opened(family="VGG").warning[0].value
+
+
+def test_a_number_in_words_of_science_is_the_number():
+    """Written 1e9; a control of whole numbers alone would read it as 1."""
+    app = opened(variant="vgg16")
+    app.number_input(key="explore_vgg16_classes").set_value(1e9).run()
+    assert app.error[0].value == "Classes must lie between 1 and 100,000: 1,000 is shown."
+    app.number_input(key="explore_vgg16_classes").set_value(2.5).run()
+    assert app.error[0].value.startswith("Classes must be a whole number between 1 and 100,000")
+    app.number_input(key="explore_vgg16_classes").set_value(1e3 + 1).run()
+    assert app.query_params["classes"] == "1001"
 
 
 def test_the_table_can_be_searched():
@@ -289,5 +344,3 @@ def test_a_network_that_cannot_be_is_refused_and_the_one_before_stays():
     app.number_input(key="explore_vgg16_input_height").set_value(256).run()
     assert not app.error
     assert app.query_params["input"] == "3x256x224"
-    link = opened(variant="vgg16", input="3x10x224")
-    assert "too small for vgg16" in link.error[0].value

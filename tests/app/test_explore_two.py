@@ -171,8 +171,9 @@ def test_the_table_can_be_taken_away_as_markdown():
 
 def test_a_picture_too_small_is_refused_in_plain_words():
     app = opened(variant="vgg16", input="3x16x16")
-    assert app.error[0].value == (
-        "A 16 × 16 input is too small for vgg16: its fifth pool (features.30) would be empty."
+    assert app.warning[0].value == (
+        "A 16 × 16 input is too small for vgg16: its fifth pool (features.30) would be empty. "
+        "Showing VGG-16 instead."
     )
 
 
