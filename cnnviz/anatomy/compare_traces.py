@@ -227,10 +227,10 @@ def _window(value: object, *, keep: bool = False) -> str:
 
 
 def describe_ratio(value: float, reference: float) -> str:
-    """Write `value` as a multiple of `reference`: "1.9 ×", "1.02 ×", "129 ×"; "–" against 0."""
+    """Write `value` as a multiple of `reference`: "1.9 ×", "1.02 ×", "2,193 ×"; "–" against 0."""
     if not reference:
         return "–"
     ratio = value / reference
     if ratio >= 99.5:
-        return f"{ratio:.0f} ×"
+        return f"{ratio:,.0f} ×"
     return f"{ratio:.2f} ×" if 0.9 <= ratio < 1.1 else f"{ratio:.2g} ×"

@@ -410,4 +410,4 @@ def _operator_rows(layer: Layer, trace: Trace) -> list[tuple[str, str]]:
 def _field(layer: Layer) -> str:
     if layer.receptive_field is None:
         return layer.note or "not known"
-    return f"{layer.receptive_field} px, neighbours {layer.jump:g} px apart"
+    return f"{layer.receptive_field:,} px, neighbours {layer.jump:g} px apart"

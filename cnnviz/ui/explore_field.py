@@ -83,7 +83,7 @@ def _pick_layer(
         "Layer",
         paths,
         key=key,
-        format_func=lambda path: f"{path} · sees {by_path[path].receptive_field} px",
+        format_func=lambda path: f"{path} · sees {by_path[path].receptive_field:,} px",
         width=320,
     )
     return by_path[path]
@@ -209,7 +209,7 @@ def _picture(
 
 
 def _pixels(box: Box) -> str:
-    return f"{box.height} × {box.width} pixels"
+    return f"{box.height:,} × {box.width:,} pixels"
 
 
 def _frame(box: Box) -> charts.Frame:

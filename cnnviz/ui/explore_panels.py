@@ -80,7 +80,7 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
         if value is None or not other:
             return ""
         ratio = f"{describe_ratio(value, other)} {name}"
-        return f"; {ratio.replace(' ', chr(0xA0))}"  # kept on one line
+        return f"; {_unbroken(ratio)}"
 
     unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
     field, training = trace.receptive_field, trace.training_bytes
@@ -103,7 +103,7 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
         Fact(
             "Activations",
             si(trace.activation_bytes, "B"),
-            f"all outputs for one image of {size(trace.input_size)}"
+            f"all outputs for one image of {_unbroken(size(trace.input_size))}"
             + against(trace.activation_bytes, "activation_bytes"),
             f"{count(trace.activation_bytes)} bytes",
         ),
@@ -115,11 +115,16 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
         ),
         Fact(
             "Receptive field",
-            "–" if field is None else f"{field[0]} px",
+            "–" if field is None else f"{field[0]:,} px",
             f"what one position of the last map sees{_whole(trace)}"
             + against(None if field is None else field[0], "receptive_field"),
         ),
     ]
+
+
+def _unbroken(text: str) -> str:
+    """Keep words on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _weighted(trace: Trace) -> str:

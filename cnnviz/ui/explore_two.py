@@ -109,7 +109,7 @@ def _numbers(left: Trace, right: Trace, titles: tuple[str, str]) -> str:
         ratio = "–" if None in values else describe_ratio(values[1], values[0])
         rows.append(f'<tr><th scope="row">{label}</th>{cells}<td>{ratio}</td></tr>')
     fields = [trace.receptive_field for trace in (left, right)]
-    seen = "".join(f"<td>{'–' if field is None else f'{field[0]} px'}</td>" for field in fields)
+    seen = "".join(f"<td>{'–' if field is None else f'{field[0]:,} px'}</td>" for field in fields)
     known = [field[0] for field in fields if field is not None]
     ratio = describe_ratio(known[1], known[0]) if len(known) == 2 else "–"
     rows.append(f'<tr><th scope="row">Receptive field</th>{seen}<td>{ratio}</td></tr>')
