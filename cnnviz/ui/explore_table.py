@@ -41,6 +41,8 @@ def table(selection: Selection) -> None:
 def _table(selection: Selection) -> None:
     frame = caches.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
+    if unknown := _unknown_layer(selection, frame):
+        st.warning(f"“{unknown[:60]}” is no part of this network: no row is ticked.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _follow_search()
         wanted = st.text_input(
@@ -57,15 +59,19 @@ def _table(selection: Selection) -> None:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
     columns = _columns(frame)
+    paths = shown["path"].tolist()
+    what = (selection.arguments, order, wanted.strip())
+    key, ticked = _begin_tick(paths, what)
     chosen: Any = st.dataframe(
         shown,
         column_order=list(columns),
         column_config=columns,
         hide_index=True,
         height=min(38 + 35 * len(shown), 560),
-        key="explore_table",
+        key=key,
         on_select="rerun",
         selection_mode="single-row",
+        selection_default={"selection": {"rows": ticked}},
         placeholder="",
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
@@ -73,6 +79,7 @@ def _table(selection: Selection) -> None:
     said = f"by {label if label == 'MACs' else label.lower()}"
     said = "in order of execution" if order == "order" else said
     rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
+    _follow_tick([paths[row] for row in rows], ticked, what)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(
             f"{len(shown)} of {len(frame)} operators, {said}."
@@ -82,6 +89,44 @@ def _table(selection: Selection) -> None:
         if rows:
             layers = caches.traced(*selection.arguments).layers
             _row_links(selection.variant, layers[int(shown["index"].iloc[rows[0]])])
+
+
+_NUMBER = "explore_table_number"  # of the table that has the ticks
+_TICK = "explore_table_tick"  # the layer that the URL named, and of which table
+
+
+def _unknown_layer(selection: Selection, frame: pd.DataFrame) -> str:
+    """Return what a link names and the network has not, "" for nothing.
+
+    What the URL still says of the network before is no mistake of the visitor's.
+    """
+    asked = url.read("layer") or ""
+    if not asked or asked == st.session_state.get(_TICK, ("",))[0] or asked in set(frame["path"]):
+        return ""
+    return "" if asked in caches.graph(*selection.arguments).nodes else asked
+
+
+def _begin_tick(paths: Sequence[str], what: object) -> tuple[str, list[int]]:
+    """Return the table's key and the row to tick: that of the layer which the URL names.
+
+    Streamlit keeps a tick by its row, whichever layer stands there. So where another layer stands
+    there, for what is shown or what the URL says is new, the table is a new one.
+    """
+    state, asked = st.session_state, url.read("layer") or ""
+    ticked = [paths.index(asked)] if asked in paths else []
+    before, before_of, had = state.get(_TICK, (asked, what, ticked))
+    if (asked, what) != (before, before_of) and (ticked or had):
+        state[_NUMBER] = state.get(_NUMBER, 0) + 1
+    return f"explore_table_{state.get(_NUMBER, 0)}", ticked
+
+
+def _follow_tick(now: Sequence[str], ticked: list[int], what: object) -> None:
+    """Put the ticked layer into the URL, or take it out where the tick was taken away."""
+    asked = url.read("layer") or ""
+    if now or ticked:
+        asked = next(iter(now), "")
+        url.write("layer", asked)
+    st.session_state[_TICK] = (asked, what, bool(now))
 
 
 def _follow_search() -> None:

@@ -274,11 +274,51 @@ def test_an_order_that_is_none_is_the_executions():
 def test_a_chosen_row_leads_to_its_filters_and_its_units():
     app = opened(variant="resnet18", find="layer2.0.conv1")
     assert "layer=layer2.0.conv1" not in str(links_of(app))
-    app.session_state["explore_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.session_state["explore_table_0"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     app.run()
     assert not app.exception
     found = links_of(app)
     assert found["filters"] == found["deconvnet"] == "variant=resnet18&layer=layer2.0.conv1"
+    assert app.query_params["layer"] == "layer2.0.conv1"
+
+
+def ticked(app):
+    return [item.value for item in app.caption if item.value.startswith("**")]
+
+
+def test_the_ticked_layer_is_in_the_url_and_stays_ticked_wherever_it_stands():
+    app = opened(variant="resnet18", layer="layer2.0.conv1")
+    assert ticked(app) == ["**layer2.0.conv1**"]
+    assert not app.warning
+    app.selectbox(key="explore_sort").set_value("macs").run()
+    assert ticked(app) == ["**layer2.0.conv1**"]
+    app.text_input(key="explore_find").set_value("layer4").run()
+    assert ticked(app) == []
+    assert app.query_params["layer"] == "layer2.0.conv1"
+    app.text_input(key="explore_find").set_value("").run()
+    assert ticked(app) == ["**layer2.0.conv1**"]
+    app.segmented_control(key="explore_view").set_value("drawing").run()
+    assert app.selectbox(key="drawing_chosen").value == "layer2.0.conv1"
+    app.segmented_control(key="explore_view").set_value("layers").run()
+    assert ticked(app) == ["**layer2.0.conv1**"]
+    app.selectbox(key="explore_family").set_value("lenet").run()
+    assert not app.warning
+    assert ticked(app) == []
+
+
+def test_a_tick_that_is_taken_away_leaves_the_url():
+    app = opened(variant="resnet18", layer="layer2.0.conv1")
+    none = {"selection": {"rows": [], "columns": [], "cells": []}}
+    app.session_state["explore_table_0"] = none
+    app.run()
+    assert ticked(app) == []
+    assert "layer" not in app.query_params
+
+
+def test_a_layer_in_a_link_that_is_not_there_is_named():
+    app = opened(variant="resnet18", layer="features.0")
+    assert app.warning[0].value == "“features.0” is no part of this network: no row is ticked."
+    assert not opened(variant="resnet18", layer="layer1").warning  # a block of the drawing
 
 
 def test_published_accuracy_is_marked_as_published():
