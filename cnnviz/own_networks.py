@@ -52,7 +52,13 @@ def inspect_network(
     if own and num_classes is not None:
         raise CnnvizError(f"--classes cannot reach {name}: let its factory decide.")
     model = load_own(name) if own else build_torchvision(name, num_classes)
-    return trace(model, input_size or INPUT_SIZE, name)
+    try:
+        return trace(model, input_size or INPUT_SIZE, name)
+    except CnnvizError as error:
+        if input_size is not None or "does not fit" not in str(error):
+            raise
+        hint = "name the size that it reads with --input, as in --input 1x28x28."
+        raise CnnvizError(f"{str(error).removesuffix('.')}; {hint}") from error
 
 
 def torchvision_names() -> list[str]:

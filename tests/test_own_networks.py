@@ -105,6 +105,17 @@ def test_the_input_is_224_pixels_wide_by_default():
 
 
 @pytest.mark.usefixtures("here")
+def test_a_network_of_one_channel_says_what_to_add():
+    with pytest.raises(CnnvizError) as caught:
+        inspect_network("ownnets.tiny:grey")
+    assert str(caught.value) == (
+        "The input 3x224x224 does not fit ownnets.tiny:grey: its layer conv (conv2d) expects 1 "
+        "channel and would get 3; name the size that it reads with --input, as in --input 1x28x28."
+    )
+    assert inspect_network("ownnets.tiny:grey", (1, 28, 28)).params == 40
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("place", "words"),
     [

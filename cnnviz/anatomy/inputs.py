@@ -58,11 +58,15 @@ def check_input_size(input_size: Sequence[int]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Place:
-    """An operator of a pass: its path, its name, and the how manyeth of its kind it is, from 1."""
+    """An operator of a pass: its path, its name, and the how manyeth of its kind it is, from 1.
+
+    `groups` are those of a convolution.
+    """
 
     path: str
     op: str
     number: int
+    groups: int = 1
 
     def in_words(self) -> str:
         """Return it as in "fifth pool (features.30)", for other kinds "layer head.0 (flatten)"."""
@@ -113,7 +117,7 @@ def explain_misfit(
         return CnnvizError(
             f"{model} reads videos or volumes, not images: its layer {layer} expects another axis."
         )
-    wanted = _channels(place.op, arguments)
+    wanted = _channels(place, arguments)
     if wanted is not None:
         expected, received, what = wanted
         return CnnvizError(
@@ -132,19 +136,18 @@ def explain_misfit(
     )
 
 
-def _channels(op: str, arguments: Sequence[Any]) -> tuple[int, int, str] | None:
+def _channels(place: Place, arguments: Sequence[Any]) -> tuple[int, int, str] | None:
     """Give (expected, received, what) where a convolution or linear layer gets a wrong width."""
     if len(arguments) < 2:
         return None
     data, weight = arguments[:2]
+    op = place.op
     if op == "linear" and weight.dim() == 2 and data.dim() > 0:
         if data.shape[-1] != weight.shape[1]:
             return weight.shape[1], data.shape[-1], "features"
     elif op.startswith("conv") and weight.dim() > 2 and data.dim() >= weight.dim() - 1:
         received = data.shape[1 - weight.dim()]
-        # The weight tells the channels of a group; a refused ungrouped convolution differs in it.
-        if "transpose" not in op and received % weight.shape[1]:
-            return weight.shape[1], received, "channels"
-        if "transpose" in op and received != weight.shape[0]:
-            return weight.shape[0], received, "channels"
+        wanted = weight.shape[0] if "transpose" in op else weight.shape[1] * place.groups
+        if received != wanted:
+            return wanted, received, "channel" if wanted == 1 else "channels"
     return None

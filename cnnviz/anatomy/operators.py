@@ -238,6 +238,15 @@ def bind(op: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any) -
     return Operation(op, arguments, first)
 
 
+def groups_of(op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Return the groups of a convolution's call, 1 for every other operator."""
+    if KIND.get(op) != "conv":
+        return 1
+    place = _signature(op).index("groups")
+    groups = kwargs.get("groups", args[place] if place < len(args) else 1)
+    return groups if isinstance(groups, int) else 1
+
+
 def _signature(op: str) -> Sequence[str]:
     if op in _SIGNATURES:
         return _SIGNATURES[op]

@@ -16,7 +16,7 @@ from cnnviz.anatomy.inputs import Place, check_input_size, explain_misfit
 from cnnviz.anatomy.ledger import INPUT, Ledger, storage_of
 from cnnviz.anatomy.memory import saved_bytes
 from cnnviz.anatomy.meta_norm import QuickNorms
-from cnnviz.anatomy.operators import KIND, Operation, bind
+from cnnviz.anatomy.operators import KIND, Operation, bind, groups_of
 from cnnviz.anatomy.propagation import propagate
 from cnnviz.anatomy.receptive_field import CONSTANT, Field
 from cnnviz.anatomy.recorder import Call, OperatorRecorder, name_calls, tensors_in
@@ -147,9 +147,11 @@ class _Tracer(OperatorRecorder):
         self._versions: list[tuple[torch.Tensor, int]] = []
         self._counter: AtenCounter | None = None
         self._failure: tuple[Call, list[torch.Tensor], Exception] | None = None
+        self._groups = 1  # of the call that runs, where it is a convolution
 
     def execute(self, op: str, run: Callable[[], Any], args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         self._counter = AtenCounter() if needs_counter(op) else None
+        self._groups = groups_of(op, args, kwargs)
         self._versions = [(tensor, tensor._version) for tensor in tensors_in((args, kwargs))]
         try:
             if self._counter is None:
@@ -210,7 +212,8 @@ class _Tracer(OperatorRecorder):
         path = name_calls(calls, self.module_names)[-1]
         kind, parts = _kind(call.op, 1), _parts(calls, self._rows)
         alike = [other.index for other in calls if _kind(other.op, 1) == kind]
-        place = Place(path, call.op, len({parts.get(index, index) for index in alike}))
+        number = len({parts.get(index, index) for index in alike})
+        place = Place(path, call.op, number, self._groups)
         return explain_misfit(self._name, self._image.shape[1:], place, read, error)
 
     def layers(self) -> tuple[Layer, ...]:
