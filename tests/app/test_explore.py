@@ -16,7 +16,9 @@ def opened(**query: str) -> AppTest:
 
 
 def html_of(app: AppTest) -> str:
-    return " ".join(element.proto.body for element in app.get("html"))
+    """The page's own HTML; where a line may break is left out of account."""
+    parts = " ".join(element.proto.body for element in app.get("html"))
+    return parts.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def markdown_of(app: AppTest) -> str:

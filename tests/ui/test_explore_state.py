@@ -55,5 +55,5 @@ def test_what_cannot_be_is_named_and_left_at_its_default(query, words):
 
 
 def test_a_side_may_be_given_without_channels():
-    selection, _ = from_query({"variant": "lenet5", "input": "48x40"})
-    assert selection.input_size == (1, 48, 40)
+    selection, _ = from_query({"variant": "resnet50", "input": "48x40"})
+    assert selection.input_size == (3, 48, 40)
