@@ -111,8 +111,11 @@ def _convolution(operation: Operation, field: Field) -> Field:
 
 
 def _pool(operation: Operation, field: Field) -> Field:
+    # An average of a whole map is global pooling; VGG's last max-pool halves 2 × 2 like any map.
+    averages = operation.op.startswith("avg")
     for dimension, (kernel, stride, padding, dilation) in _windows(operation):
-        if operation.output.shape[dimension] == 1 < operation.input.shape[dimension] <= kernel:
+        before, after = operation.input.shape[dimension], operation.output.shape[dimension]
+        if averages and after == 1 < before <= kernel:
             field = _spoil(field, [dimension], WHOLE)
         else:
             field = _slide(field, dimension, kernel, stride, padding, dilation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -168,12 +168,14 @@ class _Tracer(OperatorRecorder):
             outputs = [args[0]] if call.op == "setitem" else list(tensors_in(output))
             operation = bind(call.op, args, kwargs, output)
             read = [tensor for tensor, _ in self._versions]
-            from_data = [t for t in read if self._ledger.producer(t) is not None]
+            made = [t for t in read if self._ledger.producer(t) is not None]
+            # A slice of a parameter is made by the network, but not of the image.
+            from_data = [t for t in made if self._ledger.state(t) is not None] or made
             states = propagate(operation, outputs, self._ledger.state)
             self._rows.append(
                 _Row(
                     operation=operation,
-                    kind=_kind(call.op, len(from_data)),
+                    kind=KIND.get(call.op, "other"),
                     input_shapes=tuple(tuple(tensor.shape) for tensor in from_data),
                     params=sum(self._unread.pop(id(tensor), 0) for tensor in read),
                     counted=self._counter,
@@ -210,8 +212,8 @@ class _Tracer(OperatorRecorder):
     def _misfit(self, call: Call, read: list[torch.Tensor], error: Exception | None) -> CnnvizError:
         calls = self.calls if self.calls[-1:] == [call] else [*self.calls, call]
         path = name_calls(calls, self.module_names)[-1]
-        kind, parts = _kind(call.op, 1), _parts(calls, self._rows)
-        alike = [other.index for other in calls if _kind(other.op, 1) == kind]
+        kind, parts = KIND.get(call.op, "other"), _parts(calls, self._rows)
+        alike = [other.index for other in calls if KIND.get(other.op, "other") == kind]
         number = len({parts.get(index, index) for index in alike})
         place = Place(path, call.op, number, self._groups)
         return explain_misfit(self._name, self._image.shape[1:], place, read, error)
@@ -219,9 +221,14 @@ class _Tracer(OperatorRecorder):
     def layers(self) -> tuple[Layer, ...]:
         """Give the rows of the pass with their paths."""
         paths = name_calls(self.calls, self.module_names)
-        parts = _parts(self.calls, self._rows)
+        parts, merges = _parts(self.calls, self._rows), _merges(self._rows)
         return tuple(
-            _layer(call, row, path, parts.get(call.index, ""))
+            _layer(
+                call,
+                replace(row, kind="merge") if call.index in merges else row,
+                path,
+                parts.get(call.index, ""),
+            )
             for call, row, path in zip(self.calls, self._rows, paths, strict=True)
         )
 
@@ -282,10 +289,28 @@ def _is_empty_map(output: torch.Tensor) -> bool:
     return output.dim() > 3 and output.shape[0] > 0 and output.numel() == 0
 
 
-def _kind(op: str, from_data: int) -> str:
-    """Name the operator's kind; an element-wise one that joins two branches is a merge."""
-    kind = KIND.get(op, "other")
-    return "merge" if kind == "elementwise" and from_data > 1 else kind
+#: Kinds whose output is their input, number for number or rearranged.
+_PASSES_ON = ("elementwise", "activation", "reshape", "dropout")
+
+
+def _merges(rows: Sequence[_Row]) -> set[int]:
+    """Find the element-wise operators that join branches, by their index.
+
+    Their operands come from different layers. What is spelt out of one layer's output, such as a
+    response normalisation or x · sigmoid(x), joins nothing.
+    """
+    origins: dict[int, frozenset[int]] = {INPUT: frozenset([INPUT])}
+    merges = set()
+    for index, row in enumerate(rows):
+        before = [origins[source] for source in dict.fromkeys(row.inputs)]
+        origin = frozenset[int]().union(*before)
+        if row.kind == "elementwise" and len(origin) > 1 and len(before) > 1:
+            merges.add(index)
+            origin = frozenset([index])
+        elif row.state is not None and row.kind not in _PASSES_ON:
+            origin = frozenset([index])
+        origins[index] = origin
+    return merges
 
 
 def _new_bytes(read: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> int:

@@ -221,6 +221,10 @@ register(
                     "ten classes need fewer weights",
                 ),
                 Change("One tower", "one device holds it"),
+                Change(
+                    "64, 192, 384, 256, 256 filters (at width 1), not 96, 256, 384, 384, 256",
+                    "the author's own revision of 2014, for one tower",
+                ),
                 NO_LRN,
             ),
             summary="Five convolutions and three linear layers, sized for small images.",

@@ -193,7 +193,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
     def share(title: str, name: str) -> ColumnConfig:
         highest = float(frame[name].fillna(0).max()) or 1.0
         return columns.ProgressColumn(
-            title, format="percent", width=105, min_value=0, max_value=highest
+            title, format="percent", width=93, min_value=0, max_value=highest
         )
 
     return {
@@ -201,9 +201,9 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
         "index": columns.NumberColumn(
             "Row", width=42, help="Place in the order of execution, from 0"
         ),
-        "op": columns.TextColumn("Operator", width=105),
+        "op": columns.TextColumn("Operator", width=95),
         "output_shape": columns.TextColumn(
-            "Output", width=105, help="Channels × height × width, for one image"
+            "Output", width=95, help="Channels × height × width, for one image"
         ),
         "params": number("Parameters", 95, "Those that this operator is the first to use"),
         "params_share": share("of all", "params_share"),

@@ -38,8 +38,9 @@ def two(selection: Selection, trace: Trace) -> None:
     st.html(_layers([p for p in pairs if all_layers or p.state != "same"], titles))
     st.caption(
         "Layers are paired by kind and by how often the map was halved, in the order of "
-        "execution; a 1 × 1 convolution never with a wider one. Operators that only rearrange "
-        "numbers, and dropout, are left out."
+        "execution; a 1 × 1 convolution never with a wider one, a shortcut's projection with "
+        "another one alone. Operators that only rearrange numbers, pools that leave the map as it "
+        "is, and dropout, are left out."
     )
 
 

@@ -17,7 +17,10 @@ def compared(left, right):
 
 
 def test_zfnet_reads_finer_than_alexnet():
-    """Zeiler and Fergus 2014, section 4.1: 11 × 11 stride 4 became 7 × 7 stride 2."""
+    """Zeiler and Fergus 2014, section 4.1: 11 × 11 stride 4 became 7 × 7 stride 2.
+
+    Their Figure 3 pools before it normalises: nothing is gone, nothing new.
+    """
     pairs = compared("alexnet_2012", "zfnet")
     first = pairs[0]
     assert (first.left.path, first.right.path, first.state) == ("conv1", "conv1", "differs")
@@ -29,6 +32,9 @@ def test_zfnet_reads_finer_than_alexnet():
     assert by_path["conv3"].state == "same"
     assert by_path["conv4"].differences == (("groups", "2", "1"),)
     assert by_path["classifier.6"].state == "same"
+    assert ("place", "after norm1", "before norm1") in by_path["pool1"].differences
+    assert by_path["norm2"].differences == (("place", "before pool2", "after pool2"),)
+    assert {pair.state for pair in pairs} == {"same", "differs"}
 
 
 @pytest.mark.parametrize("name", ["lenet5", "googlenet", "resnet50", "convnext_tiny"])
@@ -44,7 +50,7 @@ def test_every_layer_of_both_comes_once_and_in_order(left, right):
     pairs = compared(left, right)
     ours = [pair.left for pair in pairs if pair.left]
     theirs = [pair.right for pair in pairs if pair.right]
-    assert ours == steps(inspect_variant(left))
+    assert ours == steps(inspect_variant(left))  # none of these has changed places
     assert theirs == steps(inspect_variant(right))
     assert all(pair.left.kind == pair.right.kind for pair in pairs if pair.left and pair.right)
 
@@ -59,7 +65,7 @@ def test_batch_normalisation_is_all_that_is_new():
 def test_stages_stand_beside_stages():
     """Each stage of VGG-16 is one of VGG-11's with more layers: the pools stay paired."""
     pools = [p for p in compared("vgg11", "vgg16") if p.left and p.left.kind == "pool"]
-    assert len(pools) == 6
+    assert len(pools) == 5  # torchvision's sixth leaves a map of 7 × 7 as it is
     assert all(p.right and p.left.output_shape == p.right.output_shape for p in pools)
 
 
@@ -89,11 +95,74 @@ def test_convolutions_stand_for_their_like():
     depthwise = [pair.left for pair in pairs if pair.right and "groups" in pair.right.facts]
     assert len(depthwise) == 18  # ConvNeXt-T's blocks
     # ResNet-50 has a 3 × 3 in each of 16 blocks; three stand beside a down-sampling of 2 × 2.
-    assert sum(layer is not None for layer in depthwise) == 13
+    assert sum(layer is not None for layer in depthwise) == 15  # the third begins a stage
     assert all(layer.facts["kernel"] == "3 × 3" for layer in depthwise if layer)
     linear = next(p for p in both if p.right.path == "features.1.1.block.5")
     assert ("operator", "conv2d", "linear") in linear.differences
     assert ("filters", "256", "96") in linear.differences
+    assert not any("downsample" in p.left.path for p in both)  # ConvNeXt projects no shortcut
+    stages = [(p.left.path[:8], p.right.path[:12]) for p in both]
+    assert ("layer3.0", "features.5.0") in stages
+    assert {right for left, right in stages if left == "layer3.0"} == {"features.5.0"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "path"),
+    [
+        ("resnet18", "mobilenet_v1", "layer2.0.downsample.0"),
+        ("resnet18", "mobilenet_v1", "layer2.0.downsample.1"),  # the projection's own norm
+        ("vgg16", "googlenet_2014", "classifier.1"),  # an activation of a vector
+        ("googlenet_2014", "resnet50", "norm1"),  # a response normalisation joins no branches
+    ],
+)
+def test_what_has_no_like_stays_alone(left, right, path):
+    (pair,) = [p for p in compared(left, right) if p.left and p.left.path == path]
+    assert pair.right is None
+
+
+def test_projections_stand_for_projections():
+    pairs = {p.left.path: p.right for p in compared("resnet18", "resnet34") if p.left}
+    for stage in (2, 3, 4):
+        path = f"layer{stage}.0.downsample.0"
+        assert pairs[path].path == path
+
+
+def test_a_stem_keeps_its_activation():
+    for left, right in (("zfnet", "vgg16"), ("vgg16", "googlenet_2014")):
+        first, second = compared(left, right)[:2]
+        assert first.left.stem and first.right.stem
+        assert second.left.words == second.right.words == "relu"
+
+
+def test_neighbours_that_changed_places_are_pairs():
+    class Net(nn.Module):
+        def __init__(self, order):
+            super().__init__()
+            kinds = {"norm": nn.BatchNorm2d(4), "pool": nn.MaxPool2d(2), "act": nn.ReLU()}
+            self.conv, self.end = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+            for name in order:
+                self.add_module(name, kinds[name])
+            self.order = order
+
+        def forward(self, x):
+            x = self.conv(x)
+            for name in self.order:
+                x = self.get_submodule(name)(x)
+            return self.end(x)
+
+    nets = [trace(Net(order), (3, 10, 10)) for order in (("norm", "act"), ("act", "norm"))]
+    for left, right in (nets, nets[::-1]):
+        pairs = compare_traces(left, right)
+        assert len(pairs) == 4
+        (moved,) = [pair for pair in pairs if pair.moved]
+        assert moved.state == "differs"
+        name, ours, theirs = moved.differences[0]
+        assert name == "place"
+        assert {ours.split()[0], theirs.split()[0]} == {"before", "after"}
+    # Two places away is another network's layer.
+    far = trace(Net(("act", "pool", "norm")), (3, 10, 10))
+    near = trace(Net(("norm", "act", "pool")), (3, 10, 10))
+    assert not any(pair.moved for pair in compare_traces(near, far))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +180,9 @@ def test_what_reads_the_image_stands_for_what_reads_the_image(left, right, stems
 
 def test_a_pool_without_a_stride_moves_by_its_window():
     named = {step.path: step for step in steps(inspect_variant("lenet5"))}
-    assert named["s2"].words == "avg_pool2d 2 × 2, stride 2"  # its maps are half as wide
+    # Its maps are half as wide; a weight and a bias for each of six maps.
+    assert named["s2"].words == "avg_pool2d 2 × 2, stride 2, 12 trained parameters"
+    assert named["tanh"].words == "mul, tanh"  # 1.7159 · tanh(2a/3) is one layer
     assert named["c3"].words == "conv2d 5 × 5, 16 filters, 3 parts"
     pool, moved = nn.MaxPool2d(3), nn.MaxPool2d(3, stride=1)
     (pair,) = compare_traces(trace(pool, (1, 9, 9)), trace(moved, (1, 9, 9)))
