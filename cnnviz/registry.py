@@ -121,7 +121,8 @@ class Variant:
     """A network that can be built by name.
 
     `input_size` is (channels, height, width); `builder(num_classes, **knobs)` returns the network
-    with random weights. `changes` lists each departure from the paper. A knob called `resolution`
+    with random weights. `changes` lists each departure from the paper or, of a `step` of the
+    paper's own road, what it changed against the step before. A knob called `resolution`
     changes the input, not the network: it sets height and width, and the builder never sees it.
     `weights` names torchvision's published weights for the network as it stands, such as
     ``"ResNet50_Weights.IMAGENET1K_V1"``; "" where there are none.
@@ -138,6 +139,7 @@ class Variant:
     changes: tuple[Change, ...] = ()
     summary: str = ""
     weights: str = ""
+    step: bool = False
 
     @property
     def family(self) -> Architecture:
@@ -154,7 +156,10 @@ class Variant:
         return ", ".join([self.title, *(_setting(*item) for item in turned.items())])
 
     def changes_with(self, knobs: Mapping[str, KnobValue]) -> list[Change]:
-        """Return the departures from the paper that hold with these values of every knob."""
+        """Return those of `changes` that hold with these values of every knob.
+
+        What the values themselves set otherwise than the paper is not among them.
+        """
         return [
             change
             for change in self.changes

@@ -3,7 +3,8 @@
 Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks",
 NIPS 2012. `AlexNet2012` is that network; the paper says 224 × 224, but its layer sizes need
 227 × 227. `alexnet` is torchvision's class, after Krizhevsky, "One weird trick for parallelizing
-convolutional neural networks", 2014: one tower, fewer filters and no response normalisation.
+convolutional neural networks", arXiv 1404.5997, 2014: one tower and fewer filters. That torchvision
+leaves out the response normalisation and drops out one layer early is its own choice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.alexnet import AlexNet
 
 from cnnviz.architectures.layers import (
+    DROPOUT_BEFORE,
     LRN,
     LRN_OFF,
     NO_LRN,
@@ -51,12 +53,12 @@ class AlexNet2012(nn.Module):
         self.relu5 = nn.ReLU(inplace=True)
         self.pool5 = nn.MaxPool2d(window, stride=2)
         self.classifier = nn.Sequential(
-            nn.Dropout(),
             nn.Linear(256 * 6 * 6, 4096),
             nn.ReLU(inplace=True),
-            nn.Dropout(),
+            nn.Dropout(),  # section 4.2: the outputs of the two hidden layers
             nn.Linear(4096, 4096),
             nn.ReLU(inplace=True),
+            nn.Dropout(),
             nn.Linear(4096, num_classes),
         )
         self._initialise_as_published()
@@ -133,6 +135,11 @@ def build_torchvision_alexnet(num_classes: int) -> nn.Module:
     return network
 
 
+_FILTERS_2014 = Change(
+    "64, 192, 384, 256 and 256 filters, not 96, 256, 384, 384 and 256",
+    "those of the author's code of 2014 for one tower; its paper prints 384 for the fourth layer",
+)
+
 register_architecture(
     Architecture(
         name="alexnet",
@@ -167,10 +174,11 @@ register(
             builder=build_torchvision_alexnet,
             changes=(
                 Change("One tower in place of two groups", "one GPU holds it since 2014"),
+                _FILTERS_2014,
                 Change(
-                    "64, 192, 384, 256, 256 filters and no response normalisation",
-                    "the author's own revision of 2014",
+                    "No response normalisation", "torchvision's choice: the author's code keeps it"
                 ),
+                DROPOUT_BEFORE,
             ),
             summary="One tower, no response normalisation; torchvision's class.",
             weights="AlexNet_Weights.IMAGENET1K_V1",
@@ -221,10 +229,8 @@ register(
                     "ten classes need fewer weights",
                 ),
                 Change("One tower", "one device holds it"),
-                Change(
-                    "64, 192, 384, 256, 256 filters (at width 1), not 96, 256, 384, 384, 256",
-                    "the author's own revision of 2014, for one tower",
-                ),
+                _FILTERS_2014,
+                DROPOUT_BEFORE,
                 NO_LRN,
             ),
             summary="Five convolutions and three linear layers, sized for small images.",

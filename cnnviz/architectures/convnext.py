@@ -79,6 +79,12 @@ register_architecture(
 _PATCH = Knob("patch", 2, "Side of the stem's patches in pixels.", (1, 2))
 
 
+_ATTO = Change(
+    "Blocks 2, 2, 6, 2 and 40 to 320 channels: the size Atto, smaller than the paper's T",
+    "it trains on a CPU; the size comes from ConvNeXt V2 (Woo et al. 2023)",
+)
+
+
 def _imagenet_variant(size: str) -> Variant:
     return Variant(
         name=f"convnext_{size}",
@@ -114,6 +120,7 @@ def _small_variant(size: str) -> Variant:
                 )
                 for patch, other in ((2, 1), (1, 2))
             ),
+            *((_ATTO,) if size == "atto" else ()),
         ),
         summary=f"{sum(SIZES[size].blocks)} blocks, {SIZES[size].channels[0]} to "
         f"{SIZES[size].channels[-1]} channels, on small patches.",

@@ -4,7 +4,8 @@ Liu et al., "A ConvNet for the 2020s", CVPR 2022 (arXiv 2201.03545), section 2, 
 10. The first network is a ResNet-50 with torchvision's places of the stride, the last is
 ConvNeXt-T itself. The paper describes the steps between in words; where that leaves a choice open
 (which norms and activations sit around the stem and in the projections), a step changes only what
-its sentence names.
+its sentence names. Two exceptions are listed with their steps: the stem's activation goes with the
+blocks' ones, and the last step is the network as released.
 
 Counted in MACs of convolutions and linear layers, the networks cost what Table 10 prints, to both
 decimals, but for its last two rows: it gives 4.46 for layer normalisation and 4.49 for separate
@@ -75,8 +76,8 @@ _FEW_ACTIVATIONS = replace(_GELU, few_activations=True)
 _FEW_NORMS = replace(_FEW_ACTIVATIONS, few_norms=True)
 _LAYER_NORM = replace(_FEW_NORMS, layer_norm=True)
 
-# Title of the step, its design, and the reason for it. The paper tries the kernels 9 and 11 and
-# goes on from 7; its new training recipe is a step without a network of its own.
+# Title of the step, its design, and the reason for it. The paper tries the kernels 9 and 11 beside
+# the road and goes on from 7; its new training recipe is a step without a network of its own.
 STEPS: tuple[tuple[str, Design, str], ...] = (
     ("ResNet-50", _RESNET, "where the road starts"),
     ("stage ratio 3:3:9:3", _RATIO, "Swin spends its blocks 1:1:3:1"),
@@ -172,7 +173,30 @@ class RoadNet(nn.Module):
         return logits
 
 
+_TRIALS = ("kernel 9", "kernel 11")
+# What a step does beside what its title says.
+_ALSO = {
+    "fewer activations": (
+        Change(
+            "The stem's activation goes, too",
+            "ConvNeXt's stem has none, and the paper does not say where it was left",
+        ),
+    ),
+    "separate down-sampling": (
+        Change(
+            "Layer normalisation before each down-sampling and before the classifier",
+            "part of this step in the paper: without it training diverged",
+        ),
+        Change(
+            "Biases, LayerScale and stochastic depth",
+            "this is the network as released, torchvision's class; the steps before have none",
+        ),
+    ),
+}
+
+
 def _variant(number: int, title: str, why: str, builder: Callable[..., nn.Module]) -> Variant:
+    start = number == 0
     return Variant(
         name=f"convnext_road_{number:02d}",
         architecture="convnext",
@@ -181,8 +205,13 @@ def _variant(number: int, title: str, why: str, builder: Callable[..., nn.Module
         input_size=(3, 224, 224),
         num_classes=1000,
         builder=builder,
-        changes=(Change(title[0].upper() + title[1:], why),),
-        summary=f"Step {number} from ResNet-50 to ConvNeXt-T: {title}.",
+        changes=() if start else (Change(title[0].upper() + title[1:], why), *_ALSO.get(title, ())),
+        step=True,
+        summary="Where the road to ConvNeXt-T starts: ResNet-50."
+        if start
+        else f"A trial beside the road from ResNet-50 to ConvNeXt-T: {title}."
+        if title in _TRIALS
+        else f"Step {number} from ResNet-50 to ConvNeXt-T: {title}.",
     )
 
 

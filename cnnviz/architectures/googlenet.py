@@ -216,11 +216,17 @@ _NO_AUX = Change(
 
 _SMALL_CHANGES = (
     Change(
-        "A 3 × 3 stem of stride 1 without pools in place of 7 × 7, 3 × 3 and two pools",
+        "One 3 × 3 stem of stride 1 in place of 7 × 7, 1 × 1, 3 × 3 and two pools",
         "a 32 × 32 image is too small to be shrunk eightfold before the first module",
     ),
-    Change("Batch normalisation after every convolution", "it trains faster and from scratch"),
-    Change("No auxiliary classifiers, no dropout", "batch normalisation makes both unnecessary"),
+    Change(
+        "Batch normalisation after every convolution, no response normalisation",
+        "it trains faster and from scratch",
+    ),
+    Change(
+        "No auxiliary classifiers, no dropout",
+        "with batch normalisation gradients reach the first layers, and it regularises",
+    ),
 )
 
 register(
@@ -243,6 +249,11 @@ register(
                 Change(
                     "The fourth max-pool is 2 × 2, not 3 × 3, and dropout 0.2, not 0.4",
                     "torchvision's choices, with which its weights were published",
+                ),
+                Change(
+                    "The auxiliary classifiers average to 4 × 4, whatever the input",
+                    "torchvision's choice; at 224 × 224 the paper's 5 × 5 windows give 4 × 4, too",
+                    {"aux": True},
                 ),
                 _NO_AUX,
             ),
@@ -283,7 +294,10 @@ register(
             num_classes=10,
             builder=functools.partial(CifarGoogLeNet, width=0.25),
             changes=(
-                Change("A quarter of the channels", "it trains on a CPU in an hour or two"),
+                Change(
+                    "A quarter of the channels, rounded to 8",
+                    "it trains on a CPU in an hour or two",
+                ),
                 *_SMALL_CHANGES,
             ),
             summary="The same network with a quarter of the channels, for a CPU.",

@@ -239,7 +239,10 @@ register_architecture(
 )
 
 _USUAL_CHANGES = (
-    Change("Every C3 map reads all six S2 maps", "the connection table saved work in 1998"),
+    Change(
+        "Every C3 map reads all S2 maps",
+        "the connection table saved work in 1998 and made the maps differ; random weights do",
+    ),
     Change("ReLU in place of the scaled tanh", "it trains faster and does not saturate"),
     Change("2 × 2 max-pooling in place of trainable sub-sampling", "it became the usual pooling"),
     Change("A linear output in place of the radial basis units", "classes need no bitmaps"),
@@ -277,8 +280,9 @@ register(
             num_classes=10,
             builder=ModernLeNet,
             changes=(
+                Change("Three input channels", "it reads colour photos"),
                 Change("64 and 128 maps, two hidden layers of 1024", "colour photos need more"),
-                *_USUAL_CHANGES[1:],
+                *_USUAL_CHANGES,
             ),
             summary="A wide LeNet for colour images, with ReLU and max-pooling.",
         ),

@@ -118,12 +118,19 @@ register_architecture(
     )
 )
 
-_ALPHA = Knob("width", 1.0, "α: multiplies every layer's number of channels.", low=0.125, high=1.0)
+_ALPHA = Knob(
+    "width", 1.0, "α: multiplies every layer's channels, rounded to 8.", low=0.125, high=1.0
+)
 _RESOLUTION = Knob(
     "resolution",
     224,
     "Height and width of the input in pixels: ρ, the paper's resolution multiplier, times 224.",
     (128, 160, 192, 224),
+)
+
+_LAST_STRIDE = Change(
+    "The last depthwise convolution has stride 1 where Table 1 prints 2",
+    "the table's own output size, 7 × 7, needs 1",
 )
 
 register(
@@ -137,6 +144,7 @@ register(
             num_classes=1000,
             builder=MobileNetV1,
             knobs=(_ALPHA, _RESOLUTION),
+            changes=(_LAST_STRIDE,),
             summary="Thirteen depthwise separable blocks, with the paper's two knobs.",
         ),
         Variant(
@@ -148,6 +156,7 @@ register(
             num_classes=1000,
             builder=functools.partial(MobileNetV1, full=True),
             knobs=(_RESOLUTION,),
+            changes=(_LAST_STRIDE,),
             summary="The same network with ordinary convolutions, as the paper compares.",
         ),
         Variant(
@@ -161,6 +170,7 @@ register(
             knobs=(_ALPHA,),
             changes=(
                 Change("A stem of stride 1, not 2", "the last maps keep 2 × 2 positions, not 1"),
+                _LAST_STRIDE,
             ),
             summary="The same blocks after a stem of stride 1.",
         ),

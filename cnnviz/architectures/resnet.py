@@ -3,10 +3,11 @@
 He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016 (arXiv 1512.03385,
 2015).
 
-The ImageNet networks are torchvision's own class, which departs from the paper in one place: in a
-bottleneck the stride sits on the 3 × 3 convolution, not on the first 1 × 1 ("v1.5"). Their `_cifar`
-editions are the same class with a stem for 32 × 32 images. `CifarResNet` is the paper's own network
-for CIFAR-10 (section 4.2), with parameter-free shortcuts (option A).
+The ImageNet networks are torchvision's own class. It departs from the paper in two places: in a
+bottleneck the stride sits on the 3 × 3 convolution, not on the first 1 × 1 ("v1.5"), and the 18
+layers project where the shape changes (option B). Their `_cifar` editions are the same class with
+a stem for 32 × 32 images. `CifarResNet` is the paper's own network for CIFAR-10 (section 4.2), with
+parameter-free shortcuts (option A).
 """
 
 from __future__ import annotations
@@ -181,8 +182,8 @@ register_architecture(
         "shortcut carries the input past it. Doing nothing is then easy to learn, so networks of a "
         "hundred layers train better than shallow ones, not worse.",
         changed="Against VGG and GoogLeNet: identity shortcuts around every two or three "
-        "convolutions, batch normalisation after each, and one global average pool in place of "
-        "large fully connected layers.",
+        "convolutions, batch normalisation after each, and no dropout. It keeps VGG's 3 × 3 "
+        "filters and ends in one global average pool, as GoogLeNet does.",
         against={"paper": "googlenet_2014", "cifar": "googlenet_cifar"},
     )
 )
@@ -233,7 +234,8 @@ def _imagenet_variant(depth: int, plain: bool = False) -> Variant:
         builder=functools.partial(build_resnet, depth=depth, plain=plain),
         knobs=() if plain else (_SHORTCUT,),
         changes=_departures(depth, plain),
-        summary=f"The {depth}-layer network without its shortcuts, for comparison."
+        summary=f"The {depth}-layer network without shortcuts; with shortcut A it has no more "
+        "parameters."
         if plain
         else f"{sum(DEPTHS[depth][1])} {'bottleneck' if bottleneck else 'basic'} blocks in four "
         "stages; torchvision's class.",

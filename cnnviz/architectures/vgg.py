@@ -2,8 +2,8 @@
 
 Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015
 (arXiv 1409.1556, 2014), Table 1, configurations A, B, D and E. The ImageNet networks are
-torchvision's class; `_bn` adds batch normalisation after every convolution, which came a year
-after the paper.
+torchvision's class; `_bn` adds batch normalisation after every convolution, which came after the
+paper (Ioffe and Szegedy 2015).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Zeiler, Fergus, "Visualizing and understanding convolutional networks", ECCV 2014 (arXiv 1311.2901,
 2013), Figure 3. The paper prints layer sizes, not paddings: conv1 and the first two pools are
-padded by 1 here, which gives its 110, 55, 26 and 13. The paper renormalises large first-layer
-filters while training; that belongs to a recipe and is left out.
+padded by 1 here, which gives its 110, 55, 26 and 13. The paper renormalises filters whose RMS
+exceeds 0.1 while training; that belongs to a recipe and is left out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cnnviz.architectures.layers import (
+    DROPOUT_BEFORE,
     LRN,
     LRN_OFF,
     NO_LRN,
@@ -46,12 +47,12 @@ class ZFNet(nn.Module):
         self.relu5 = nn.ReLU(inplace=True)
         self.pool5 = nn.MaxPool2d(3, stride=2)
         self.classifier = nn.Sequential(
-            nn.Dropout(),
             nn.Linear(256 * 6 * 6, 4096),
             nn.ReLU(inplace=True),
-            nn.Dropout(),
+            nn.Dropout(),  # section 3: on the layers 6 and 7
             nn.Linear(4096, 4096),
             nn.ReLU(inplace=True),
+            nn.Dropout(),
             nn.Linear(4096, num_classes),
         )
         for module in self.modules():
@@ -137,7 +138,11 @@ register(
             knobs=(LRN,),
             changes=(
                 Change(
-                    "Large first-layer filters are not rescaled while training",
+                    "The first convolution and the first two pools are padded by one pixel",
+                    "the paper prints no paddings; these give its maps of 110, 55, 26 and 13",
+                ),
+                Change(
+                    "Large filters are not rescaled while training",
                     "it belongs to a training recipe, not to the network",
                 ),
             ),
@@ -162,6 +167,7 @@ register(
                     "Two hidden layers of 512 (at width 1), not 4096",
                     "ten classes need fewer weights",
                 ),
+                DROPOUT_BEFORE,
                 NO_LRN,
             ),
             summary="ZFNet's filters on small images, with a stem of stride 1.",

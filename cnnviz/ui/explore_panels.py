@@ -169,17 +169,21 @@ def changes(selection: Selection) -> None:
     variant = selection.variant
     road, paper = st.columns(2, gap="large")
     with road:
-        st.header("What it changed", anchor=False)
+        st.header("What the paper changed", anchor=False)
         st.markdown(variant.family.changed)
     with paper:
-        st.header("What we changed", anchor=False)
+        title = "What this step changed" if variant.step else "What we changed"
+        st.header(title, anchor=False)
         set_here = _set_here(selection)
         if set_here:
             st.markdown(f"Set under **Adjust**: {set_here}.")
         departures = variant.changes_with(dict(selection.arguments[1]))
         if not departures:
             nothing = "Nothing else" if set_here else "Nothing"
-            st.markdown(f"{nothing}: this network is built as its paper describes it.")
+            what = (
+                "is where the road starts" if variant.step else "is built as its paper describes it"
+            )
+            st.markdown(f"{nothing}: this network {what}.")
         rows = "".join(
             f"<dt>{escape(change.what)}</dt><dd>{escape(change.why)}</dd>" for change in departures
         )

@@ -130,7 +130,8 @@ def test_projections_stand_for_projections():
 def test_a_stem_keeps_its_activation():
     for left, right in (("zfnet", "vgg16"), ("vgg16", "googlenet_2014")):
         first, second = compared(left, right)[:2]
-        assert first.left.stem and first.right.stem
+        assert first.left.stem
+        assert first.right.stem
         assert second.left.words == second.right.words == "relu"
 
 

@@ -1,11 +1,13 @@
 """Names, edges and parameters of the rows, and the recorder on a real pass."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
 
 from cnnviz.anatomy import OperatorRecorder, trace
+from cnnviz.catalogue import inspect_variant
 from tests.anatomy.nets import Branches, LayerScale, Shared
 
 
@@ -102,6 +104,44 @@ def test_kinds():
         "pool",
         "linear",
     ]
+
+
+@pytest.mark.parametrize(
+    ("function", "merges"),
+    [
+        (lambda x, f: x + f(x), ["add"]),
+        (lambda x, f: f(x).mul(torch.sigmoid(f(x).mean((2, 3), keepdim=True))), ["mul"]),
+        (lambda x, f: torch.cat([x, x], 1), ["cat"]),
+        (lambda x, f: f(x) + F.pad(x[:, :, 1:], (0, 0, 1, 0)), ["add"]),
+        (lambda x, f: f(x) * torch.ones(3, 1, 1), []),
+        # What is spelt out of one layer's output joins nothing: an activation, a normalisation.
+        (lambda x, f: (y := f(x)) * torch.sigmoid(y), []),
+        (lambda x, f: (y := f(x)) / (y.square()[:, :2].sum(1, keepdim=True) + 1), ["div"]),
+        (lambda x, f: (y := f(x)) / (y.square()[:, :1] + y.square()[:, 1:2]), []),
+        (lambda x, f: f.weight[:, 0, :1, :1] * f(x), []),  # a part of a parameter is no branch
+    ],
+)
+def test_a_merge_joins_what_different_layers_made(function, merges):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return function(x, self.conv)
+
+    found = trace(Net(), (3, 8, 8))
+    assert [layer.op for layer in found.layers if layer.kind == "merge"] == merges
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_2012", "zfnet", "mobilenet_v1"])
+def test_a_chain_of_layers_has_no_merge_of_element_wise_operators(name):
+    layers = inspect_variant(name).layers
+    assert [layer.op for layer in layers if layer.kind == "merge"] in ([], ["cat"])  # C3's parts
+
+
+def test_a_part_of_a_parameter_is_no_input():
+    assert inspect_variant("lenet5").layer("s2.mul").input_shapes == ((1, 6, 14, 14),)
 
 
 def test_recorder_meets_the_same_calls_in_a_real_pass():

@@ -62,6 +62,7 @@ def conv(kernel=3, stride=1, channels=4, **options):
         (lambda x, c: F.adaptive_avg_pool2d(c(x), 15), [conv()], (4, 2, "")),
         (lambda x, c: F.adaptive_avg_pool2d(c(x), 1), [conv()], (None, None, "whole input")),
         (lambda x, c: F.avg_pool2d(c(x), 30), [conv()], (None, None, "whole input")),
+        (lambda x, c: F.max_pool2d(c(x), 30), [conv()], (32, 30, "")),  # as with a larger map
         (lambda x, c: F.pixel_unshuffle(c(x), 2), [conv()], (4, 2, "")),
         (lambda x, c: F.pixel_shuffle(c(x), 2), [conv(3, 2)], (4, 1, "")),
         (lambda x, c: F.interpolate(c(x), scale_factor=2), [conv(3, 2)], (4, 1, "")),

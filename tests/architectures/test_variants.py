@@ -7,6 +7,7 @@ import torch
 
 from cnnviz import registry
 from cnnviz.architectures import build, list_variants
+from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
 from tests.architectures.counting import count
 
@@ -128,6 +129,27 @@ def test_what_torchvision_does_otherwise_is_listed():
     for name, listed in (("resnet18", True), ("resnet18_cifar", True), ("resnet34", False)):
         assert any("option B" in c.what for c in registry.get(name).changes) is listed, name
     assert not registry.get("plain18").changes
+
+
+@pytest.mark.parametrize("name", ["alexnet_2012", "zfnet"])
+def test_dropout_follows_the_hidden_layers_as_published(name):
+    """Krizhevsky et al. 2012, section 4.2: the outputs of the first two fully connected layers."""
+    kinds = [type(module).__name__ for module in registry.get(name).build().classifier]
+    assert kinds == [*("Linear", "ReLU", "Dropout") * 2, "Linear"]
+    assert "Dropout" not in said(name)
+    for other in ("alexnet", "alexnet_cifar", "zfnet_cifar"):
+        first = next(iter(registry.get(other).build().classifier))
+        assert type(first).__name__ == "Dropout"
+        assert "Dropout before the first two" in said(other)
+
+
+def test_a_step_of_the_road_changes_something_and_the_first_one_nothing():
+    steps = [v for v in list_variants("convnext") if v.step]
+    assert [len(v.changes) for v in steps] == [0, *[1] * 11, 2, 1, 1, 3]
+    # What the last step's list says beside its title.
+    before, after = (inspect_variant(f"convnext_road_{n}") for n in (14, 15))
+    assert not any("scale" in layer.path or layer.op == "mul" for layer in before.layers)
+    assert sum(layer.op == "mul" for layer in after.layers) == 18  # LayerScale of each block
 
 
 def said(name, **knobs):
