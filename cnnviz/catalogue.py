@@ -30,11 +30,12 @@ def inspect_variant(
 
 
 def predecessor(variant: Variant) -> Variant | None:
-    """Return the network that `variant`'s family is compared with, of its edition; None for LeNet.
+    """Return the network that `variant` is compared with; None for LeNet.
 
-    It is one of the family that `Architecture.changed` names.
+    That is the step before its own on a paper's road, else the one of its edition that its family
+    is set against, of the family that `Architecture.changed` names.
     """
-    name = variant.family.against.get(variant.edition)
+    name = variant.step_from or variant.family.against.get(variant.edition)
     return None if name is None else registry.get(name)
 
 

@@ -35,7 +35,8 @@ def inspect_network(
 ) -> Trace:
     """Trace a variant, a torchvision model or, as ``package.module:factory``, your own network.
 
-    `input_size` is (C, H, W); by default the variant's own, else `INPUT_SIZE`. Knobs are for
+    `input_size` is (C, H, W); by default the variant's own, that of a torchvision model's weights,
+    else `INPUT_SIZE`. Knobs are for
     variants, `num_classes` for variants and torchvision's models.
 
     Raises `CnnvizError`, with one sentence, for a name that is none of them, for code that cannot
@@ -53,7 +54,7 @@ def inspect_network(
         raise CnnvizError(f"--classes cannot reach {name}: let its factory decide.")
     model = load_own(name) if own else build_torchvision(name, num_classes)
     try:
-        return trace(model, input_size or INPUT_SIZE, name)
+        return trace(model, input_size or (INPUT_SIZE if own else _size_of(name, model)), name)
     except CnnvizError as error:
         if input_size is not None or "does not fit" not in str(error):
             raise
@@ -67,6 +68,21 @@ def torchvision_names() -> list[str]:
 
     names: list[str] = torchvision.models.list_models()
     return names
+
+
+def _size_of(name: str, model: nn.Module) -> tuple[int, int, int]:
+    """Return the (C, H, W) that a torchvision model is built for, or its first published weights.
+
+    `INPUT_SIZE` where neither names one, as for a detector, which takes any.
+    """
+    import torchvision
+
+    side = getattr(model, "image_size", None)  # a vision transformer takes no other
+    if isinstance(side, int):
+        return (INPUT_SIZE[0], side, side)
+    weights = next(iter(torchvision.models.get_model_weights(name)), None)
+    sides = getattr(weights.transforms(), "crop_size", None) if weights else None
+    return (INPUT_SIZE[0], *(sides * 2)[:2]) if sides else INPUT_SIZE
 
 
 def build_torchvision(name: str, num_classes: int | None = None) -> nn.Module:

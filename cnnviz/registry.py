@@ -121,8 +121,9 @@ class Variant:
     """A network that can be built by name.
 
     `input_size` is (channels, height, width); `builder(num_classes, **knobs)` returns the network
-    with random weights. `changes` lists each departure from the paper or, of a `step` of the
-    paper's own road, what it changed against the step before. A knob called `resolution`
+    with random weights. `changes` lists each departure from the paper or, where the
+    network is itself a step of a paper, what that step changed against the network named by
+    `step_from` ("" for all others). A knob called `resolution`
     changes the input, not the network: it sets height and width, and the builder never sees it.
     `weights` names torchvision's published weights for the network as it stands, such as
     ``"ResNet50_Weights.IMAGENET1K_V1"``; "" where there are none.
@@ -139,7 +140,7 @@ class Variant:
     changes: tuple[Change, ...] = ()
     summary: str = ""
     weights: str = ""
-    step: bool = False
+    step_from: str = ""
 
     @property
     def family(self) -> Architecture:

@@ -317,7 +317,10 @@ def test_inspect_as_csv_has_every_operator(call, ask):
 
 def test_inspect_as_a_table_ends_with_the_sums(call, monkeypatch):
     _, out, _ = call("inspect", "lenet5")
-    assert "60,000 parameters · 325,680 MACs (651,360 FLOPs)" in out.splitlines()[-1]
+    before, last = out.splitlines()[-2:]
+    assert before == "4 layers in a row · 240,000 bytes of weights"
+    assert "60,000 parameters · 325,680 MACs (651,360 FLOPs)" in last
+    assert "197,488 bytes of activations, 38,928 at once in inference" in last
     traced = catalogue.inspect_variant("lenet5")
     monkeypatch.setattr(
         catalogue, "inspect_variant", lambda *_: replace(traced, training_bytes=None)

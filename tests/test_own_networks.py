@@ -192,6 +192,21 @@ def test_torchvision_models_take_classes_and_sizes():
     assert trace.layers[-1].output_shape == (1, 10)
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("inception_v3", (3, 299, 299)),
+        ("efficientnet_b0", (3, 224, 224)),
+        ("vit_b_16", (3, 224, 224)),
+        ("fcn_resnet50", (3, 224, 224)),  # takes any
+    ],
+)
+def test_a_torchvision_model_reads_what_its_weights_were_made_for(name, size):
+    found = inspect_network(name)
+    assert found.input_size == size
+    assert found.training_bytes  # inception_v3's auxiliary head fits no smaller input
+
+
 def test_nothing_is_downloaded(monkeypatch):
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", None)
     model = build_torchvision("fcn_resnet50")  # its default is a backbone with weights

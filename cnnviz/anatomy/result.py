@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,32 @@ class Trace:
         return sum(layer.output_bytes for layer in self.layers)
 
     @property
+    def peak_bytes(self) -> int:
+        """Most bytes of outputs that are held at once in inference, without the input image.
+
+        Each is held until its last reader has run. What an operator uses inside and what a program
+        keeps longer than it needs, such as a variable of the network's code, come on top.
+        """
+        owners: dict[int, int] = {-1: -1}  # of the memory: that of a view is its source's
+        last: dict[int, int] = {}  # the last layer that reads it
+        for layer in self.layers:
+            for source in layer.inputs:
+                last[owners[source]] = layer.index
+            view = not layer.output_bytes and layer.inputs
+            owner = owners[layer.index] = owners[layer.inputs[0]] if view else layer.index
+            last[owner] = layer.index
+        freed = Counter[int]()
+        for layer in self.layers[:-1]:
+            if layer.output_bytes:
+                freed[last[layer.index]] += layer.output_bytes
+        held = peak = 0
+        for layer in self.layers:
+            held += layer.output_bytes
+            peak = max(peak, held)
+            held -= freed[layer.index]
+        return peak
+
+    @property
     def receptive_field(self) -> tuple[int, int | float] | None:
         """(size, jump) in input pixels on the last spatial map; None if there is no such map.
 
@@ -258,6 +285,7 @@ class Trace:
             "unknown": [layer.path for layer in self.unknown],
             "weight_bytes": self.weight_bytes,
             "activation_bytes": self.activation_bytes,
+            "peak_bytes": self.peak_bytes,
             "training_bytes": self.training_bytes,
             "receptive_field": None if reach is None else {"size": reach[0], "jump": reach[1]},
             "by_values": self.by_values,

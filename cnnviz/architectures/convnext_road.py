@@ -174,6 +174,7 @@ class RoadNet(nn.Module):
 
 
 _TRIALS = ("kernel 9", "kernel 11")
+_SIDE_BY = {11: 8}  # the step that follows the trials goes on from kernel 7
 # What a step does beside what its title says.
 _ALSO = {
     "fewer activations": (
@@ -206,7 +207,7 @@ def _variant(number: int, title: str, why: str, builder: Callable[..., nn.Module
         num_classes=1000,
         builder=builder,
         changes=() if start else (Change(title[0].upper() + title[1:], why), *_ALSO.get(title, ())),
-        step=True,
+        step_from="resnet50" if start else f"convnext_road_{_SIDE_BY.get(number, number - 1):02d}",
         summary="Where the road to ConvNeXt-T starts: ResNet-50."
         if start
         else f"A trial beside the road from ResNet-50 to ConvNeXt-T: {title}."

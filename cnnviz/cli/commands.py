@@ -77,9 +77,10 @@ def inspect_command(options: argparse.Namespace) -> None:
         size, jump = traced.receptive_field or ("–", "–")
         kept = "–" if traced.training_bytes is None else f"{traced.training_bytes:,}"
         print(
-            f"\n{traced.params:,} parameters · {traced.macs:,} MACs ({2 * traced.macs:,} FLOPs) · "
-            f"{traced.activation_bytes:,} bytes of activations, {kept} kept for training · "
-            f"receptive field {size}, jump {jump}"
+            f"\n{traced.depth} layers in a row · {traced.weight_bytes:,} bytes of weights\n"
+            f"{traced.params:,} parameters · {traced.macs:,} MACs ({traced.flops:,} FLOPs) · "
+            f"{traced.activation_bytes:,} bytes of activations, {traced.peak_bytes:,} at once in "
+            f"inference, {kept} kept for training · receptive field {size}, jump {jump}"
         )
         if known:
             print(

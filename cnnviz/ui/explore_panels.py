@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
@@ -62,12 +61,13 @@ def headline(variant: Variant, trace: Trace) -> None:
     """Write the numbers that matter, each beside its predecessor's on the road."""
     earlier = predecessor(variant)
     reference = None if earlier is None else caches.traced(*Selection(earlier).arguments)
-    panels.facts(_facts(trace, reference, "" if earlier is None else short_title(earlier)))
+    panels.facts(_facts(trace, reference, "" if earlier is None else _short_title(earlier)))
 
 
-def short_title(variant: Variant) -> str:
-    """Return a variant's title without its edition and what stands in brackets: "VGG-11"."""
-    return re.sub(r" for CIFAR-10| \(.*\)", "", variant.title)
+def _short_title(variant: Variant) -> str:
+    """Return a variant's title without what its edition says: "GoogLeNet (2014)"."""
+    title = variant.title.removesuffix(" for CIFAR-10")
+    return title.partition(" (")[0] if variant.step_from else title
 
 
 def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
@@ -84,7 +84,7 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
 
     unknown = f", without {len(trace.unknown)} operators not known" if trace.unknown else ""
     field, training = trace.receptive_field, trace.training_bytes
-    earlier = "" if reference is None else f"; {reference.depth} in {name}"
+    earlier = "" if reference is None else f"; {reference.depth} in {_unbroken(name)}"
     return [
         Fact("Depth", f"{trace.depth} layers", f"in a row, {_weighted(trace)}{earlier}"),
         Fact(
@@ -101,16 +101,17 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
             f"{count(trace.macs)} MACs",
         ),
         Fact(
-            "Activations",
-            si(trace.activation_bytes, "B"),
-            f"all outputs for one image of {_unbroken(size(trace.input_size))}"
-            + against(trace.activation_bytes, "activation_bytes"),
-            f"{count(trace.activation_bytes)} bytes",
+            "Activations, inference",
+            si(trace.peak_bytes, "B"),
+            f"held at once for one image of {_unbroken(size(trace.input_size))}, "
+            f"{_unbroken(si(trace.activation_bytes, 'B'))} written in all"
+            + against(trace.peak_bytes, "peak_bytes"),
+            f"{count(trace.peak_bytes)} of {count(trace.activation_bytes)} bytes",
         ),
         Fact(
-            "Kept for training",
+            "Activations, training",
             "–" if training is None else si(training, "B"),
-            f"for the backward pass of one image{against(training, 'training_bytes')}",
+            f"kept for the backward pass of one image{against(training, 'training_bytes')}",
             "" if training is None else f"{count(training)} bytes",
         ),
         Fact(
@@ -124,7 +125,7 @@ def _facts(trace: Trace, reference: Trace | None, name: str) -> list[Fact]:
 
 def _unbroken(text: str) -> str:
     """Keep words on one line."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def _weighted(trace: Trace) -> str:
@@ -172,7 +173,7 @@ def changes(selection: Selection) -> None:
         st.header("What the paper changed", anchor=False)
         st.markdown(variant.family.changed)
     with paper:
-        title = "What this step changed" if variant.step else "What we changed"
+        title = "What this step changed" if variant.step_from else "What we changed"
         st.header(title, anchor=False)
         set_here = _set_here(selection)
         if set_here:
@@ -181,7 +182,9 @@ def changes(selection: Selection) -> None:
         if not departures:
             nothing = "Nothing else" if set_here else "Nothing"
             what = (
-                "is where the road starts" if variant.step else "is built as its paper describes it"
+                "is where the road starts"
+                if variant.step_from
+                else "is built as its paper describes it"
             )
             st.markdown(f"{nothing}: this network {what}.")
         rows = "".join(

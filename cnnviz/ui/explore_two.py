@@ -18,8 +18,6 @@ from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, si
 
 _KEY = "explore_other"
-_STEP = "convnext_road_"  # networks that each change one thing of the one before
-_SIDESTEPS = {11: 8}  # steps 9 and 10 try kernels that the road does not keep
 _OF = "explore_other_of"  # the variant beside which the other one stands
 
 
@@ -47,14 +45,15 @@ def two(selection: Selection, trace: Trace) -> None:
 def _pick(chosen: Variant) -> Variant:
     """Write the picker of the second network; the URL has it as ``other``."""
     names = [variant.name for variant in registry.list_variants()]
-    default = _before(chosen, names)
+    default = _before(chosen)
     asked = url.read("other")
     if st.session_state.get(_OF) != chosen.name:  # its default may be another one
         st.session_state.pop(_KEY, None)
     st.session_state[_OF] = chosen.name
     name = url.follow("other", _KEY, {"": default} | {name: name for name in names})
     if asked is not None and asked not in names and name == default:
-        st.warning(f"There is no variant called {asked[:60]!r}; showing {default} instead.")
+        title = registry.get(default).title
+        st.warning(f"There is no variant called {asked[:60]!r}; showing {title} instead.")
     st.selectbox(
         "Compare with",
         names,
@@ -65,13 +64,8 @@ def _pick(chosen: Variant) -> Variant:
     return registry.get(name)
 
 
-def _before(chosen: Variant, names: Sequence[str]) -> str:
-    """Return what stands beside `chosen` unasked: its predecessor, or the step before its own."""
-    number = chosen.name.removeprefix(_STEP)
-    if number.isdigit():
-        step = f"{_STEP}{_SIDESTEPS.get(int(number), int(number) - 1):02d}"
-        if step in names:
-            return step
+def _before(chosen: Variant) -> str:
+    """Return what stands beside `chosen` unasked: its predecessor, or one of its own family."""
     before = predecessor(chosen)
     if before is not None:
         return before.name
@@ -94,11 +88,13 @@ def _numbers(left: Trace, right: Trace, titles: tuple[str, str]) -> str:
     """Return the costs of both and how many times the left one's the right one's are."""
     rows = []
     for label, name, unit in (
+        ("Layers in a row", "depth", ""),
         ("Parameters", "params", ""),
         ("Multiply–accumulates", "macs", "MACs"),
+        ("FLOPs, two for each", "flops", "FLOPs"),
         ("Weights", "weight_bytes", "B"),
-        ("Activations", "activation_bytes", "B"),
-        ("Kept for training", "training_bytes", "B"),
+        ("Activations held in inference", "peak_bytes", "B"),
+        ("Activations kept for training", "training_bytes", "B"),
     ):
         values = getattr(left, name), getattr(right, name)
         cells = "".join(

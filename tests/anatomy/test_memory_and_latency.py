@@ -1,9 +1,15 @@
 """Bytes kept for training, bytes of the activations, and time."""
 
+import weakref
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from cnnviz import registry
 from cnnviz.anatomy import measure_latency, trace
 from cnnviz.anatomy.memory import batch_bytes
 from cnnviz.errors import CnnvizError
@@ -19,8 +25,70 @@ def test_bytes_by_hand():
     found = trace(model, (3, 8, 8))
     assert [layer.output_bytes for layer in found.layers] == [4 * 256, 0, 0, 4 * 10]
     assert found.activation_bytes == 4 * 266
+    assert found.peak_bytes == 4 * 266  # the map is read when the answer is written
     assert found.training_bytes == 4 * (192 + 256)
     assert found.weight_bytes == 4 * sum(p.numel() for p in model.parameters())
+
+
+class Shortcut(nn.Module):
+    """Holds the stem's output until it is added, whatever happens in between."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.wide = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 16, 1)
+        self.narrow = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.narrow(self.wide(x).relu_()).add_(x).flatten(1)
+
+
+def test_the_most_that_is_held_at_once_by_hand():
+    found = trace(Shortcut(), (3, 5, 5))
+    assert found.activation_bytes == 4 * 25 * (4 + 16 + 4)
+    assert found.peak_bytes == 4 * 25 * (4 + 16 + 4)  # all three at the last convolution
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1), nn.Conv2d(2, 7, 1))
+    assert trace(model, (3, 5, 5)).peak_bytes == 4 * 25 * (8 + 2)  # then the eight are free
+
+
+class Live(TorchDispatchMode):
+    """Watches a real pass: the most bytes of new tensors that were alive at once."""
+
+    def __init__(self, known):
+        super().__init__()
+        self.known = {tensor.untyped_storage()._cdata for tensor in known}
+        self.held = self.peak = 0
+        self.names = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        output = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key in self.known:
+                continue
+            self.held += 0 if self.names[key] else size
+            self.names[key] += 1
+            weakref.finalize(tensor, self.drop, key, size)
+        self.peak = max(self.peak, self.held)
+        return output
+
+    def drop(self, key, size):
+        self.names[key] -= 1
+        self.held -= 0 if self.names[key] else size
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("resnet18", 1.0), ("googlenet", 1.0), ("vgg11_cifar", 1.5), ("lenet5", 1.5)]
+)
+def test_a_real_pass_holds_as_much_and_at_most_one_map_more(name, more):
+    """A Sequential keeps the input of a layer while the next one runs: `more` times as much."""
+    model = registry.get(name).build().eval()
+    image = torch.zeros(1, *registry.get(name).input_size)
+    with torch.no_grad(), Live([*model.parameters(), *model.buffers(), image]) as live:
+        model(image)
+    peak = trace(model, image.shape[1:]).peak_bytes
+    assert peak <= live.peak <= more * peak
 
 
 class ChannelsLast(nn.Module):

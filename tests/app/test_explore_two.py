@@ -68,6 +68,9 @@ def test_without_a_choice_the_other_follows_the_variant():
 def test_a_step_of_the_road_stands_beside_the_one_before(step, before):
     app = opened(variant=step, view="two")
     assert app.selectbox(key="explore_other").value == before
+    assert predecessor(registry.get(step)).name == before
+    title = registry.get(before).title.partition(" (")[0].replace("-", "\N{NON-BREAKING HYPHEN}")
+    assert f"× {title}" in html_of(app).replace("\N{NO-BREAK SPACE}", " ").split("</dl>")[0]
 
 
 def test_settings_tell_a_network_from_itself():
@@ -99,7 +102,7 @@ def test_a_network_beside_itself():
 
 def test_an_unknown_other_is_named():
     app = opened(variant="zfnet", view="two", other="<b>zf</b>")
-    assert "showing alexnet_2012 instead" in app.warning[0].value
+    assert "showing AlexNet (2012) instead" in app.warning[0].value
     assert app.selectbox(key="explore_other").value == "alexnet_2012"
 
 
@@ -138,11 +141,11 @@ def test_the_predecessor_is_of_the_family_that_the_text_names():
 def test_the_headline_compares_with_the_predecessor():
     page = html_of(opened(variant="zfnet")).replace("\N{NO-BREAK SPACE}", " ")
     assert "8 layers" in page
-    assert "3 fully connected; 8 in AlexNet" in page
-    assert "in 32-bit floats; 1.02 × AlexNet" in page  # 62,357,608 / 60,965,224
-    assert "counting each as two; 1.6 × AlexNet" in page  # 1,168,032,896 / 724,406,816
+    assert "3 fully connected; 8 in AlexNet (2012)" in page
+    assert "in 32-bit floats; 1.02 × AlexNet (2012)" in page  # 62,357,608 / 60,965,224
+    assert "counting each as two; 1.6 × AlexNet (2012)" in page  # 1,168,032,896 / 724,406,816
     page = html_of(opened(variant="mobilenet_v1_cifar")).replace("\N{NO-BREAK SPACE}", " ")
-    assert "1 fully connected; 18 in ResNet-18" in page  # the family has others
+    assert "1 fully connected; 18 in ResNet‑18" in page  # the family has others
     assert "LeNet" not in html_of(opened(variant="lenet5")).split("</dl>")[0]
 
 

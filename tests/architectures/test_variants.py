@@ -144,7 +144,7 @@ def test_dropout_follows_the_hidden_layers_as_published(name):
 
 
 def test_a_step_of_the_road_changes_something_and_the_first_one_nothing():
-    steps = [v for v in list_variants("convnext") if v.step]
+    steps = [v for v in list_variants("convnext") if v.step_from]
     assert [len(v.changes) for v in steps] == [0, *[1] * 11, 2, 1, 1, 3]
     # What the last step's list says beside its title.
     before, after = (inspect_variant(f"convnext_road_{n}") for n in (14, 15))
