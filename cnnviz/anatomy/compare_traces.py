@@ -46,7 +46,9 @@ class Step:
         head = " ".join(self.facts[key] for key in ("operator", "kernel") if key in self.facts)
         rest = [
             f"{value} {key.removesuffix('s') if value == '1' else key}"
-            if key in ("filters", "units", "groups", "parts", "trained parameters")
+            if key in (*_COUNTED, "groups")
+            else f"no {key}"
+            if value == "none"
             else f"{key} {value}"
             for key, value in self.facts.items()
             if key not in ("operator", "kernel")
@@ -90,14 +92,12 @@ class Pair:
         return "differs" if self.differences else "same"
 
 
+_COUNTED = ("filters", "units", "channels", "parts", "trained parameters")
 _IF_UNSAID = {
-    "stride": "1",
-    "padding": "0",
-    "dilation": "1",
-    "groups": "1",
-    "trained parameters": "0",
+    **{"stride": "1", "padding": "0", "dilation": "1", "groups": "1"},
+    **{"bias": "yes", "trained parameters": "0"},
 }
-_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", "filters", "units", "parts")
+_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", *_COUNTED[:-1])
 
 
 def compare_traces(left: Trace, right: Trace) -> list[Pair]:
@@ -337,9 +337,22 @@ def _facts(layer: Layer, layers: Sequence[Layer]) -> dict[str, str]:
         facts["filters"] = f"{layer.output_shape[-1]}"
     elif layer.kind == "linear":
         facts["units"] = f"{layer.output_shape[-1]}"
+    if layer.role in ("conv", "linear") and not any(part.bias_adds for part in layers):
+        facts["bias"] = "none"
+    channels = _normalised(layer)
+    if channels:
+        facts["channels"] = f"{channels}"
     if layer.part_of:
         facts["parts"] = f"{sum(other.kind == 'conv' for other in layers)}"
     return facts
+
+
+def _normalised(layer: Layer) -> int:
+    """Return how many channels a normalisation scales; 0 for anything else."""
+    if layer.kind != "norm":
+        return 0
+    shape = layer.attributes.get("normalized_shape")
+    return int(shape[-1]) if shape else layer.output_shape[1]
 
 
 def _window(value: object, *, keep: bool = False) -> str:

@@ -16,7 +16,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,6 +66,16 @@ class Peaks:
         """Most FLOP/s possible at `intensity` FLOPs per byte."""
         return min(self.flops, intensity * self.bandwidth)
 
+    def best(self, other: Peaks) -> Peaks:
+        """Return the higher of each peak: other work on a machine only lowers them.
+
+        That is `other` where it was measured on another device, or with more or fewer threads.
+        """
+        if (self.device, self.threads) != (other.device, other.threads):
+            return other
+        flops, bandwidth = max(self.flops, other.flops), max(self.bandwidth, other.bandwidth)
+        return replace(self, flops=flops, bandwidth=bandwidth)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -102,6 +112,11 @@ class Roofline:
     def seconds(self) -> float:
         """Sum of the operators' times."""
         return sum(timing.seconds for timing in self.timings)
+
+    @property
+    def surpassed(self) -> bool:
+        """Whether an operator did more FLOP/s than the matrix product of the peak."""
+        return any((t.flops or 0) > t.seconds * self.peaks.flops for t in self.timings)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each operator, in order of execution.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cnnviz.charts.style import ACCENT, MUTED, TEXT, Colour, styled
+from cnnviz.charts.style import ACCENT, BACKGROUND, MUTED, TEXT, Colour, styled
 
 # Role -> its name, colour and symbol: nothing is told by colour alone.
 _KINDS = {
@@ -16,6 +16,9 @@ _KINDS = {
     "linear": ("Fully connected", Colour("#b9702a", "#e3a15f"), "square"),
     "other": ("Everything else", MUTED, "cross-thin"),
 }
+
+
+NEAR = 0.25  # of the roof: an operator with less does not feel it
 
 
 def slowest(frame: pd.DataFrame, count: int = 12) -> pd.DataFrame:
@@ -26,7 +29,8 @@ def slowest(frame: pd.DataFrame, count: int = 12) -> pd.DataFrame:
 def speed_sentence(frame: pd.DataFrame) -> str:
     """Say how few operators take half of the time, and what limits the convolutions.
 
-    `frame` is `Roofline.to_frame()`.
+    `frame` is `Roofline.to_frame()`. What reaches less than `NEAR` of the roof is limited by
+    neither part of it.
     """
     shares = frame["share"].sort_values(ascending=False)
     needed = int((shares.cumsum() < 0.5 * shares.sum()).sum()) + 1
@@ -39,12 +43,21 @@ def speed_sentence(frame: pd.DataFrame) -> str:
     convolutions = frame[frame["role"] == "conv"]
     if convolutions.empty:
         return first
-    limited = int((convolutions["limit"] == "memory").sum())
-    number = {0: "none of the", len(convolutions): "all"}.get(limited, f"{limited} of the")
-    verb = "are" if limited > 1 else "is"
-    if len(convolutions) == 1:
-        return f"{first}; its convolution is{'' if limited else ' not'} limited by memory"
-    return f"{first}; {number} {len(convolutions)} convolutions {verb} limited by memory"
+    near = convolutions["achieved"] >= NEAR * convolutions["roof"]
+    limits = convolutions["limit"].where(near, "neither").tolist()
+    everything = (
+        f"all {len(limits)} convolution operators" if len(limits) > 1 else "its convolution"
+    )
+    if set(limits) == {"neither"}:
+        return f"{first}; {everything} {'stay' if len(limits) > 1 else 'stays'} far below the roof"
+    if len(set(limits)) == 1:
+        return f"{first}; {limits[0]} limits {everything}"
+    found = [(name, limits.count(name)) for name in ("arithmetic", "memory", "neither")]
+    first_name, *others = [f"{number} by {name}" for name, number in found if number]
+    number, _, name = first_name.partition(" ")
+    verb = "is" if number == "1" else "are"
+    parts = [f"{number} {verb} limited {name}", *others]
+    return f"{first}; of {everything[4:]}, {', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def roofline(frame: pd.DataFrame, flops: float, bandwidth: float, dark: bool = False) -> go.Figure:
@@ -145,5 +158,8 @@ def _label_roof(
             showarrow=False,
             xanchor="right",
             yanchor="bottom",
-            font={"size": 12, "color": MUTED.on(dark)},
+            yshift=4,
+            font={"size": 12, "color": TEXT.on(dark)},
+            bgcolor=BACKGROUND.on(dark),  # a mark beneath would strike the words through
+            opacity=0.85,
         )

@@ -45,14 +45,15 @@ def speed(selection: Selection, trace: Trace) -> None:
     st.caption(
         "The larger a mark, the larger its share of the time. On the roof an operator does all "
         "that the machine can; far below it, starting the operator takes most of the time; above "
-        "the slope, its data came from the cache. FLOPs are two for each multiply–accumulate and "
-        "one for each other operation; bytes are the inputs, weights and outputs."
+        "the slope, its data came from the cache; above the flat part, the machine was freer than "
+        "when its peak was measured, or multiplied fewer times than the formula. FLOPs are here "
+        "two for each multiply–accumulate and one for each other operation, which the headline "
+        "leaves out; bytes are the inputs, weights and outputs."
     )
     _facts(found, peaks)
     _slowest(frame)
     if st.button("Measure again", key="explore_speed_again", icon=":material/refresh:"):
-        caches.speed.clear(*selection.arguments)
-        caches.peaks.clear()
+        caches.forget_speed(*selection.arguments)
         url.rerun()
 
 
@@ -73,9 +74,13 @@ def _facts(found: Roofline, peaks: Peaks) -> None:
             Fact(
                 "Peak arithmetic",
                 si(peaks.flops, "FLOP/s"),
-                "a large matrix product in 32-bit floats",
+                "a large matrix product in 32-bit floats, the best so far",
             ),
-            Fact("Peak memory", si(peaks.bandwidth, "B/s"), "a large copy, read and written"),
+            Fact(
+                "Peak memory",
+                si(peaks.bandwidth, "B/s"),
+                "a large copy, read and written, the best so far",
+            ),
             Fact(
                 "Measured on",
                 threads,

@@ -38,7 +38,7 @@ def two(selection: Selection, trace: Trace) -> None:
         "Layers are paired by kind and by how often the map was halved, in the order of "
         "execution; a 1 × 1 convolution never with a wider one, a shortcut's projection with "
         "another one alone. Operators that only rearrange numbers, pools that leave the map as it "
-        "is, and dropout, are left out."
+        "is, and dropout, are left out. The same layer does the same to maps of any size."
     )
 
 

@@ -135,6 +135,19 @@ def test_a_stem_keeps_its_activation():
         assert second.left.words == second.right.words == "relu"
 
 
+def test_biases_and_the_channels_of_a_norm_are_told_apart():
+    def net(channels, bias):
+        return nn.Sequential(nn.Conv2d(3, channels, 1, bias=bias), nn.BatchNorm2d(channels))
+
+    conv, norm = compare_traces(trace(net(4, True), (3, 6, 6)), trace(net(8, False), (3, 6, 6)))
+    assert conv.differences == (("bias", "yes", "none"), ("filters", "4", "8"))
+    assert norm.differences == (("channels", "4", "8"),)
+    assert conv.right.words == "conv2d 1 × 1, 8 filters, no bias"
+    assert norm.left.words == "batch_norm, 4 channels"
+    last = next(s for s in steps(inspect_variant("convnext_tiny")) if s.path == "features.0.1")
+    assert last.facts["channels"] == "96"  # normalised with the channels last
+
+
 def test_neighbours_that_changed_places_are_pairs():
     class Net(nn.Module):
         def __init__(self, order):

@@ -1,5 +1,7 @@
 """Bytes, FLOPs and shares of a roofline; its times are only checked to be times."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -71,6 +73,20 @@ def test_unknown_arithmetic_is_not_drawn_as_none():
     assert frame["flops"].isna().all()
     assert frame["achieved"].isna().all()
     assert frame["limit"].tolist() == [""]
+
+
+def test_the_best_of_two_measurements_counts():
+    slow = Peaks(flops=80e9, bandwidth=12e9, device="a machine", threads=1)
+    both = Peaks(flops=100e9, bandwidth=12e9, device="a machine", threads=1)
+    assert PEAKS.best(slow) == slow.best(PEAKS) == both
+    other = Peaks(flops=1e9, bandwidth=1e9, device="a machine", threads=2)
+    assert PEAKS.best(other) is other
+
+
+def test_an_operator_above_the_roof_is_noticed():
+    found = measure_roofline(nn.Conv2d(3, 8, 3), (3, 20, 20), PEAKS, passes=1)
+    assert not found.surpassed
+    assert replace(found, peaks=replace(PEAKS, flops=1.0)).surpassed
 
 
 def test_peaks_are_measured():

@@ -71,15 +71,23 @@ def test_a_network_without_arithmetic_has_a_roof_alone(frame):
 def test_the_sentence(frame):
     sentence = roofline.speed_sentence(frame)
     assert sentence == (
-        "2 of 5 operators take 65 % of the 10 ms; 1 of the 2 convolutions is limited by memory"
+        "2 of 5 operators take 65 % of the 10 ms; of 2 convolution operators, 1 is limited by "
+        "arithmetic and 1 by memory"
     )
     frame["limit"] = "arithmetic"
     sentence = roofline.speed_sentence(frame)
-    assert sentence.endswith("none of the 2 convolutions is limited by memory")
+    assert sentence.endswith("; arithmetic limits all 2 convolution operators")
     frame["limit"] = "memory"
-    assert roofline.speed_sentence(frame).endswith("all 2 convolutions are limited by memory")
-    assert roofline.speed_sentence(frame[frame["path"] != "conv2"]).endswith(
-        "; its convolution is limited by memory"
+    assert roofline.speed_sentence(frame).endswith("memory limits all 2 convolution operators")
+    one = frame[frame["path"] != "conv2"]
+    assert roofline.speed_sentence(one).endswith("; memory limits its convolution")
+    # What starting an operator takes is no limit of memory or arithmetic.
+    frame["achieved"] = [60e9, 0.5e9, 1e9, None, 4e9]
+    sentence = roofline.speed_sentence(frame)
+    assert sentence.endswith("operators, 1 is limited by memory and 1 by neither")
+    frame["achieved"] /= 10
+    assert roofline.speed_sentence(frame).endswith(
+        "; all 2 convolution operators stay far below the roof"
     )
     frame["share"] = [0.1, 0.1, 0.6, 0.1, 0.1]
     assert roofline.speed_sentence(frame).startswith("conv2 alone takes 60 % of the 10 ms")
