@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from cnnviz.anatomy.result import Layer, Trace, format_shape
 
-_COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "receptive field", "jump")
-_NUMBERS = 4  # the last columns are numbers, aligned to the right
+_COLUMNS = (
+    *("layer", "operator", "output", "parameters", "of all", "MACs", "of all"),
+    *("bytes", "receptive field", "jump"),
+)
+_NUMBERS = 7  # the last columns are numbers, aligned to the right
 
 
 def to_markdown(
@@ -15,7 +18,8 @@ def to_markdown(
 ) -> str:
     """Return the trace as Markdown: title, totals, and a table with a row for each operator.
 
-    Shapes are channels × height × width of one image; "–" stands for what is not known. `title`
+    Shapes are channels × height × width of one image, bytes those of the output; "–" stands for
+    what is not known. `title`
     defaults to the network's class; `layers` are those to list, all of them if None; where some are
     left out, it says so.
     """
@@ -24,8 +28,14 @@ def to_markdown(
     shown = trace.layers if layers is None else layers
     for layer in shown:
         shape = format_shape(layer.output_shape) or "–"
-        numbers = (layer.params, layer.macs, layer.receptive_field, layer.jump)
-        lines.append(_row([f"`{layer.path}`", layer.op, shape, *map(_number, numbers)]))
+        costs = [
+            _number(layer.params),
+            _share(layer.params, trace.params),
+            _number(layer.macs),
+            _share(layer.macs, trace.macs),
+        ]
+        numbers = map(_number, (layer.output_bytes, layer.receptive_field, layer.jump))
+        lines.append(_row([f"`{layer.path}`", layer.op, shape, *costs, *numbers]))
     size = "×".join(map(str, trace.input_size))
     totals = f"{trace.params:,} parameters, {trace.macs:,} MACs for one image of {size}."
     if len(shown) < len(trace.layers):
@@ -35,6 +45,10 @@ def to_markdown(
 
 def _row(cells: tuple[str, ...] | list[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _share(value: int | None, whole: int) -> str:
+    return "–" if value is None or not whole else f"{100 * value / whole:.2f} %"
 
 
 def _number(value: float | None) -> str:

@@ -54,11 +54,18 @@ def layer_sentence(frame: pd.DataFrame, cost: Cost) -> str:
     if shares.sum() == 0:
         return f"No layer has {NOUN[cost]}"
     most = int(shares.to_numpy().argmax())
-    share = f"{shares.iloc[most] * 100:.2g} %"
-    equal = int((frame[cost] == frame[cost].iloc[most]).sum())
+    written = [f"{share * 100:.2g} %" for share in shares]
+    share, equal = written[most], written.count(written[most])
+    noun = "operator" if cost == "output_bytes" else "layer"
     if equal > 1:
-        return f"{equal} layers are the largest, with {share} each"
-    return f"{frame['path'].iloc[most]} is the largest layer, with {share}"
+        return f"{equal} {noun}s are the largest, with {share} each"
+    return f"{frame['path'].iloc[most]} is the largest {noun}, with {share}"
+
+
+def _inside(path: str, stage: str) -> str:
+    """Return what a layer is called inside its stage; a number alone would say nothing."""
+    name = path.removeprefix(f"{stage}.")
+    return path if name.isdigit() else name
 
 
 def cost_areas(frame: pd.DataFrame, cost: Cost) -> str:
@@ -69,7 +76,7 @@ def cost_areas(frame: pd.DataFrame, cost: Cost) -> str:
     groups = []
     for stage, inside in rows.groupby("stage", sort=False):
         items = [
-            replace(item, label=item.label.removeprefix(f"{stage}."))
+            replace(item, label=_inside(item.label, str(stage)))
             for item in layer_items(inside, cost)
         ]
         total, share = int(inside[cost].sum()), inside["share"].sum() * 100

@@ -18,6 +18,12 @@ NOUN = {
     "macs": "multiplications",
     "output_bytes": "bytes of activations",
 }
+#: The rows that have some of a cost.
+_COSTLY = {
+    "params": "layers with weights",
+    "macs": "layers",
+    "output_bytes": "operators",
+}
 _NEARLY_ALL = (
     0.8  # of the convolutions: no stage of a ResNet has so many, a VGG's features have all
 )
@@ -130,8 +136,7 @@ def focus(frame: pd.DataFrame, cost: Cost) -> Focus:
     stages = shares.groupby(stage_names(frame), sort=False).sum()
     most = stages[stages > stages.max() * _CLOSE]
     if not (_MUCH <= stages.max() <= 0.9) or (len(most) > 1 and most.sum() < 0.5):
-        noun = "operators" if cost == "output_bytes" else "layers"
-        return Focus(f"{needed} of {costly} {noun} hold {amount}{rest}")
+        return Focus(f"{needed} of {costly} {_COSTLY[cost]} hold {amount}{rest}")
     if len(most) == 1:
         held = whole_percent(most.iloc[0])
         sentence = f"{most.index[0]} holds {held} of the {NOUN[cost]}{rest}"
@@ -173,11 +178,15 @@ def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
     found, stages = focus(frame, cost), rows["stage"].tolist()
     return bars.bars(
         layer_items(rows, cost),
-        _stage_starts(stages),
+        _stage_starts(stages, [name for name, _ in found.stages] or stages[_largest(rows) :][:1]),
         f"Share of {NOUN[cost]}, layers in order of execution",
         f"{found.sentence}. Bars by layer, a table has every number.",
         [_mark(stages, *named) for named in found.stages if stages.count(named[0]) > 1],
     )
+
+
+def _largest(rows: pd.DataFrame) -> int:
+    return int(rows["share"].to_numpy().argmax()) if len(rows) else 0
 
 
 def _mark(stages: Sequence[str], name: str, share: float) -> bars.Mark:
@@ -202,14 +211,15 @@ def layer_items(rows: pd.DataFrame, cost: Cost) -> list[bars.Item]:
     ]
 
 
-def _stage_starts(stages: Sequence[str]) -> dict[int, str]:
-    """Return the index and name of each stage's first layer that has room on a narrow screen."""
-    starts: dict[int, str] = {}
-    free = 0.0  # the first index at which a label touches none before it
-    for index, stage in enumerate(stages):
-        half = _LETTER * (len(stage) + 2) / 2 * len(stages)
-        new = index == 0 or stage != stages[index - 1]
-        if new and (not starts or index - half >= free):
-            starts[index] = stage
-            free = index + half
-    return starts
+def _stage_starts(stages: Sequence[str], wanted: Sequence[str] = ()) -> dict[int, str]:
+    """Return the index and name of each stage's first layer that has room on a narrow screen.
+
+    Those of the stages that are `wanted` come first.
+    """
+    first = [i for i, name in enumerate(stages) if i == 0 or name != stages[i - 1]]
+    halves = {i: _LETTER * (len(stages[i]) + 2) / 2 * len(stages) for i in first}
+    taken: list[int] = []
+    for index in sorted(first, key=lambda i: stages[i] not in wanted):
+        if all(abs(index - other) >= halves[index] + halves[other] for other in taken):
+            taken.append(index)
+    return {index: stages[index] for index in sorted(taken)}

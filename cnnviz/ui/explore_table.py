@@ -52,8 +52,7 @@ def _table(selection: Selection) -> None:
             width=320,
         )
         order = _pick_order()
-        text = frame["path"] + " " + frame["op"] + " " + frame["kind"]
-        shown = _sorted(frame[text.str.contains(wanted.strip(), case=False, regex=False)], order)
+        shown = _sorted(frame[_found(frame, wanted)], order)
         _downloads(selection, shown, wanted.strip())
     if shown.empty:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
@@ -76,13 +75,13 @@ def _table(selection: Selection) -> None:
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
     label = ORDERS[order][0]
-    said = f"by {label if label == 'MACs' else label.lower()}"
+    said = f"sorted by {label if label == 'MACs' else label.lower()}"
     said = "in order of execution" if order == "order" else said
     rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
     _follow_tick([paths[row] for row in rows], ticked, what)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(
-            f"{len(shown)} of {len(frame)} operators, {said}."
+            f"{len(shown)} of {len(frame)} operators; the files have them {said}."
             + ("" if rows else " Tick a row to go on with its layer."),
             width="content",
         )
@@ -151,9 +150,32 @@ def _pick_order() -> str:
         key="explore_sort",
         format_func=lambda name: ORDERS[name][0],
         width=210,
-        help="Names from A to Z, numbers from the largest; a click on a column's title sorts too",
+        help="Names from A to Z, numbers from the largest. A click on a column's title sorts what "
+        "you see, not the files",
     )
     return order
+
+
+def _found(frame: pd.DataFrame, wanted: str) -> pd.Series[bool]:
+    """Tell which rows hold every word of `wanted`: "branch2 conv", "pooling", "3x3"."""
+    roles = frame["role"].map(_ROLES).fillna("")
+    columns = [frame[name] for name in ("op", "kind", "output_shape", "attributes")]
+    text = frame["path"].str.cat(pd.concat([roles, *columns], axis=1), sep=" ")
+    text = text.str.replace("×", "x").str.lower()
+    rows = pd.Series(True, index=frame.index)
+    for word in wanted.replace("×", "x").lower().split():
+        rows &= text.str.contains(word, regex=False)
+    return rows
+
+
+#: What the drawing's legend calls the roles.
+_ROLES = {
+    "conv": "convolution",
+    "linear": "fully connected",
+    "norm": "normalisation",
+    "pool": "pooling",
+    "merge": "branches meet",
+}
 
 
 def _sorted(frame: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -197,7 +219,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
         )
 
     return {
-        "path": columns.TextColumn("Layer", width=165, pinned=True),
+        "path": columns.TextColumn("Layer", width=178, pinned=True),
         "index": columns.NumberColumn(
             "Row", width=42, help="Place in the order of execution, from 0"
         ),

@@ -19,10 +19,11 @@ def test_a_table_with_a_row_for_each_operator():
     assert text.startswith("# ResNet-18\n\n11,689,512 parameters, 1,814,073,344 MACs")
     assert text.endswith("|\n")
     header, rule, *rows = rows_of(text)
-    assert len(header) == len(rule) == 7
+    assert len(header) == len(rule) == 10
     assert set(rule) == {"---", "---:"}
     assert len(rows) == len(trace.layers)
-    assert rows[0] == ["`conv1`", "conv2d", "64×112×112", "9,408", "118,013,952", "7", "2"]
+    conv = ["`conv1`", "conv2d", "64×112×112", "9,408", "0.08 %", "118,013,952", "6.51 %"]
+    assert rows[0] == [*conv, f"{4 * 64 * 112 * 112:,}", "7", "2"]
     assert rows[-1][-2:] == ["–", "–"]
     assert sum(int(row[3].replace(",", "")) for row in rows) == trace.params
 

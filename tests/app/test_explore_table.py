@@ -53,3 +53,21 @@ def test_a_part_says_that_it_is_one(frame):
 def test_files_are_called_after_the_network_and_its_settings():
     assert NARROW.file_name == "vgg16_cifar-width-0.25-classes-7"
     assert Selection(registry.get("resnet18")).file_name == "resnet18"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        ("", 197),
+        ("convolution", 57),
+        ("pooling", 14),
+        ("branches meet", 9),
+        ("branch2 CONV2D", 18),
+        ("kernel_size=3×3 conv2d", 19),
+        ("3x3 branch3 conv2d", 9),
+        ("conv2d nothing", 0),
+    ],
+)
+def test_every_word_of_a_search_counts(wanted, count):
+    frame = caches.layer_frame(*Selection(registry.get("googlenet")).arguments)
+    assert explore_table._found(frame, wanted).sum() == count
