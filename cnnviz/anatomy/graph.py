@@ -7,7 +7,7 @@ a module that is called at two places is two nodes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -17,8 +17,8 @@ from cnnviz.anatomy.result import Layer, Shape, Trace
 #: Ends of edges that leave a group: where its input comes in, where its output goes out.
 INPUT, OUTPUT = "(input)", "(output)"
 
-ENOUGH, TOO_MANY = 8, 30  # nodes of a first view
-LONG = 14  # a flat sequence of more operators is cut behind its poolings
+FEW, ENOUGH, TOO_MANY = 3, 8, 30  # stages with convolutions, and nodes of a first view
+LONG = 12  # a flat sequence of more layers is cut behind its poolings: AlexNet's, not LeNet's
 
 _TELLING = ("pool", "norm", "activation", "elementwise", "merge", "dropout", "reshape")
 
@@ -131,14 +131,16 @@ class Graph:
 
     def stages(self) -> frozenset[str]:
         """Return what to unfold for the coarsest view that still shows a handful of nodes."""
-        return self._unfold(ENOUGH)
+        return self._unfold(
+            lambda shown: len(shown) >= ENOUGH or sum(node.kind == "conv" for node in shown) >= FEW
+        )
 
     def blocks(self) -> frozenset[str]:
         """Return what to unfold for a first view: about 8 to 30 nodes.
 
         Levels are kept whole, and the first block with branches is unfolded to show them.
         """
-        opened = self._unfold(TOO_MANY)
+        opened = self._unfold(lambda shown: len(shown) >= TOO_MANY)
         for node in (node for child in self.root.children for node in child.walk()):
             finer = opened | {node.id, *self.ancestors(node.id)}
             if self._branches(node) and len(self.visible(finer)) <= TOO_MANY:
@@ -157,9 +159,10 @@ class Graph:
         groups = (node.id for node in self.nodes.values() if node.children)
         return frozenset(groups) - {self.root.id}
 
-    def _unfold(self, wanted: int) -> frozenset[str]:
+    def _unfold(self, enough: Callable[[list[Node]], bool]) -> frozenset[str]:
+        """Unfold level by level until what is shown is `enough`, or the next level too much."""
         opened: frozenset[str] = frozenset()
-        while len(shown := self.visible(opened)) < wanted:
+        while not enough(shown := self.visible(opened)):
             groups = [node for node in shown if node.children and node.repeats == 1]
             holders = [node for node in groups if any(child.children for child in node.children)]
             if not holders and len(shown) < ENOUGH:
@@ -233,7 +236,7 @@ class _Builder:
 
     def _arranged(self, children: list[Node]) -> list[Node]:
         children = self._functional_chains(children)
-        if len(children) > LONG and not any(child.children for child in children):
+        if len(children) > LONG:
             children = self._behind_poolings(children)
         return self._repetitions(children)
 
@@ -259,15 +262,25 @@ class _Builder:
         return found
 
     def _behind_poolings(self, children: list[Node]) -> list[Node]:
-        stages: list[list[Node]] = [[]]
-        for child in children:
-            stages[-1].append(child)
-            if child.kind == "pool":
-                stages.append([])
-        stages = [stage for stage in stages if stage]
-        if len(stages) == 1:
+        """Cut a flat sequence of layers behind its poolings, into block 1, block 2 and so on.
+
+        That is a sequence of convolutions that are no groups themselves; what follows the last of
+        them but its pooling is in no block.
+        """
+        places = [i for i, child in enumerate(children) if child.kind == "conv"]
+        pools = [i for i, child in enumerate(children) if child.kind == "pool"]
+        if any(children[i].children for i in places) or len(pools) < 2:
             return children
-        return [self._stretch(stage) if len(stage) > 1 else stage[0] for stage in stages]
+        blocks: list[Node] = []
+        start = 0
+        for end in pools:
+            inside = children[start : end + 1]
+            if not any(child.kind == "conv" for child in inside):
+                break
+            block = self._stretch(inside)
+            blocks.append(replace(block, name=f"block {len(blocks) + 1}"))
+            start = end + 1
+        return [*blocks, *children[start:]]
 
     def _repetitions(self, children: list[Node]) -> list[Node]:
         found: list[Node] = []

@@ -34,10 +34,10 @@ SHARES = (
     (0.0, "no MACs"),
     (0.01, "≤ 1 %"),
     (0.05, "≤ 5 %"),
-    (0.1, "≤ 10 %"),
     (0.2, "≤ 20 %"),
     (1.0, "> 20 % of all MACs"),
 )
+_STRENGTHS = (0.0, 0.1, 0.22, 0.36, 0.5)  # of the accent in the fill of each class
 
 
 class Letters(NamedTuple):
@@ -91,7 +91,7 @@ def legend(colour_by: ColourBy, drawing: Drawing, dark: bool | None) -> list[tup
 
 def share_colour(index: int) -> Colour:
     """Return the fill of a class of shares: ever more accent, text on it at 4.5 : 1 or more."""
-    return _mixed(ACCENT, index * 0.09)
+    return _mixed(ACCENT, _STRENGTHS[index])
 
 
 def svg(

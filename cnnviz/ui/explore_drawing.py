@@ -317,19 +317,21 @@ def operator_words(layer: Layer) -> str:
 def _details(selection: Selection, graph: Graph, node: Node) -> None:
     """Write what is known of a node: its row of the layer table, and its code."""
     layer = None if node.children else graph.trace.layers[node.start]
-    st.subheader(node.id, anchor=False)
+    named = node.name.startswith("block ") and node.name not in node.id
+    st.subheader(f"{node.name}: {node.id}" if named else node.id, anchor=False)
     rows = _group_rows(node, graph.trace) if layer is None else _operator_rows(layer, graph.trace)
     st.html(
         f'<dl class="node-facts">{"".join(_row(*row) for row in rows)}</dl><style>{_STYLE}</style>'
     )
     name, knobs, _, _ = selection.arguments
-    found = caches.place(name, knobs, node.module, "" if layer is None else layer.op)
+    module = node.children[0].module if node.repeats > 1 else node.module
+    found = caches.place(name, knobs, module, "" if layer is None else layer.op)
     # No link: one to the page that is shown would not put the view into the URL.
     if layer is not None and st.button(_ROW, type="tertiary", key="explore_row"):
         for key, value in (("view", ""), ("find", layer.path), ("sort", "")):
             url.write(key, value)
         url.rerun()
-    explore_table.sight_links(selection.variant, graph.trace.layers[node.start : node.stop])
+    explore_table.sight_links(selection, graph.trace.layers[node.start : node.stop])
     if found is None:
         return
     st.caption(f"{found.sentence}, from line {found.line}")

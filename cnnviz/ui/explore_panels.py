@@ -47,7 +47,7 @@ def portrait(selection: Selection) -> None:
             "validation images, by its own account; not measured here.",
         )
     with st.container(horizontal=True):
-        if known is not None:
+        if known is not None and selection.has_own_layers:
             links.link("filters", "Filters learnt on ImageNet →", model=f"{variant.name}@imagenet")
         if max(variant.input_size[1:]) <= links.TRAINABLE_SIDE:
             query = selection.to_query()

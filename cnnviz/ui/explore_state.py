@@ -71,6 +71,13 @@ class Selection:
         """Tell whether the variant stands as it is, with no setting changed."""
         return self.arguments == Selection(self.variant).arguments
 
+    @property
+    def has_own_layers(self) -> bool:
+        """Tell whether the layers are the variant's own, read at whichever size."""
+        _, knobs, _, classes = self.arguments
+        own = self.variant.check_knobs({})
+        return dict(knobs) == own and classes == self.variant.num_classes
+
     def to_query(self) -> dict[str, str]:
         """Return the query of this selection: the variant and whatever is not its default."""
         _, knobs, size, classes = self.arguments

@@ -12,10 +12,9 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
-from cnnviz.registry import Variant
 from cnnviz.ui import caches, links, url
 from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.subject_picker import KINDS
+from cnnviz.ui.subject_picker import KINDS, first_weights
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -87,7 +86,7 @@ def _table(selection: Selection) -> None:
         )
         if rows:
             layers = caches.traced(*selection.arguments).layers
-            _row_links(selection.variant, layers[int(shown["index"].iloc[rows[0]])])
+            _row_links(selection, layers[int(shown["index"].iloc[rows[0]])])
 
 
 _NUMBER = "explore_table_number"  # of the table that has the ticks
@@ -185,14 +184,19 @@ def _sorted(frame: pd.DataFrame, order: str) -> pd.DataFrame:
     return frame.sort_values(column, ascending=column == "path", kind="stable", na_position="last")
 
 
-def _row_links(variant: Variant, layer: Layer) -> None:
+def _row_links(selection: Selection, layer: Layer) -> None:
     """Write where the chosen row's layer can be looked at."""
     st.caption(f"**{layer.path}**", width="content")
-    sight_links(variant, [layer])
+    sight_links(selection, [layer])
 
 
-def sight_links(variant: Variant, layers: Sequence[Layer]) -> None:
-    """Write links to what the last of `layers` with feature maps looks for and answers to."""
+def sight_links(selection: Selection, layers: Sequence[Layer]) -> None:
+    """Write links to what the last of `layers` with feature maps looks for and answers to.
+
+    None where the network was changed: there are no weights of it.
+    """
+    if not selection.has_own_layers:
+        return
     seen = [
         layer
         for layer in layers
@@ -201,8 +205,9 @@ def sight_links(variant: Variant, layers: Sequence[Layer]) -> None:
     if not seen:
         return
     with st.container(horizontal=True, gap="medium"):
-        links.link("filters", "Its filters →", variant=variant.name, layer=seen[-1].path)
-        links.link("deconvnet", "What its units see →", variant=variant.name, layer=seen[-1].path)
+        state = {"model": first_weights(selection.variant), "layer": seen[-1].path}
+        links.link("filters", "Its filters →", **state)
+        links.link("deconvnet", "What its units see →", **state)
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:

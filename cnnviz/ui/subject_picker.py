@@ -84,6 +84,12 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
     return named[name]
 
 
+def first_weights(variant: Variant) -> str:
+    """Return what the URL calls the first weights of a variant that the picker offers."""
+    trained = [subject for subject in _trained()[0] if subject.variant == variant]
+    return [*trained, *_untrained(variant)][0].name
+
+
 def _trained() -> tuple[list[Subject], list[str]]:
     models, problems = survey_models()
     subjects = [trained_subject(name, model) for name, model in models.items()]

@@ -128,7 +128,7 @@ def test_costs_add_up_and_edges_end_at_what_is_shown_however_it_is_folded(varian
 def test_a_first_view_has_about_8_to_30_nodes(variant):
     graph = graph_of(variant)
     assert 8 <= len(graph.visible(graph.blocks())) <= 30
-    assert 8 <= len(graph.visible(graph.stages())) <= 30
+    assert 4 <= len(graph.visible(graph.stages())) <= len(graph.visible(graph.blocks()))
     assert len(graph.visible(graph.operators())) == len(graph.trace.layers)
 
 
@@ -141,7 +141,17 @@ def test_a_flat_sequence_is_cut_behind_its_poolings():
     graph = graph_of("vgg16")
     stages = graph.nodes["features"].children
     assert [node.operators for node in stages] == [5, 5, 7, 7, 7]
+    assert [node.name for node in stages] == [f"block {n}" for n in range(1, 6)]  # as in the charts
     assert all(stage.children[-1].kind == "pool" for stage in stages)
+    assert len(graph_of("alexnet").visible(graph_of("alexnet").stages())) == 6  # three blocks
+
+
+def test_what_follows_the_last_pooling_is_in_no_block():
+    graph = graph_of("alexnet_2012")  # its layers stand side by side, its norms are groups
+    names = [node.name for node in graph.visible(graph.stages())]
+    assert names == ["block 1", "block 2", "block 3", "flatten", "classifier"]
+    whole = {"conv1", "relu1", "norm1", "pool1"}
+    assert {node.id for node in graph.root.children[0].children} == whole
 
 
 @pytest.mark.parametrize("module", [Branches, LayerScale, Shared])

@@ -280,7 +280,9 @@ def test_a_chosen_row_leads_to_its_filters_and_its_units():
     app.run()
     assert not app.exception
     found = links_of(app)
-    assert found["filters"] == found["deconvnet"] == "variant=resnet18&layer=layer2.0.conv1"
+    assert (
+        found["filters"] == found["deconvnet"] == "model=resnet18%40imagenet&layer=layer2.0.conv1"
+    )
     assert app.query_params["layer"] == "layer2.0.conv1"
 
 

@@ -95,7 +95,7 @@ def test_colours_by_share_say_the_share():
     app = opened("lenet_modern")
     app.segmented_control(key="drawing_colour").set_value("share").run()
     data = picture(app)
-    assert "≤ 10 %" in data["legend"]
+    assert "≤ 20 %" in data["legend"]
     assert "%" in data["svg"]
 
 
@@ -158,7 +158,7 @@ def test_a_chosen_node_leads_to_its_filters_and_its_units():
     app = opened("googlenet", layer="inception3a.branch3")
     found = {link.proto.page: link.proto.query_string for link in app.get("page_link")}
     last = "inception3a.branch3.1.relu"  # what the group hands on
-    assert found["filters"] == found["deconvnet"] == f"variant=googlenet&layer={last}"
+    assert found["filters"] == found["deconvnet"] == f"model=googlenet%40imagenet&layer={last}"
     app = opened("googlenet", layer="fc")
     assert not [link for link in app.get("page_link") if "layer=" in link.proto.query_string]
 
@@ -177,3 +177,18 @@ def test_what_is_said_of_a_node_is_all_of_it():
     facts = html_of(opened("convnext_tiny", layer="features.1.0.block.3"))
     assert "<dd>linear, at every position: a 1 × 1 convolution</dd>" in facts
     assert "<dt>Kernel size</dt>" in html_of(opened("lenet5", layer="c1"))
+
+
+def test_a_changed_network_has_no_weights_to_look_at():
+    """Shortcut C projects in every block: the published network has no such layer."""
+    for query, links in (({"shortcut": "C"}, 0), ({"classes": "7"}, 0), ({"input": "3x96x96"}, 2)):
+        app = opened("resnet50", layer="layer1.1.conv1", **query)
+        found = [link for link in app.get("page_link") if "layer=" in link.proto.query_string]
+        assert len(found) == links
+        pages = [link.proto.label for link in app.get("page_link")]
+        assert ("Filters learnt on ImageNet →" in pages) is bool(links)
+
+
+def test_equal_blocks_show_the_code_of_their_class():
+    app = opened("resnet50", layer="layer1.1 – layer1.2")
+    assert any("Code of Bottleneck" in item.label for item in app.expander)

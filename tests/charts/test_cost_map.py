@@ -134,7 +134,8 @@ def test_the_largest_layer_or_the_number_of_equal_ones():
 def test_parts_that_prediction_skips_are_said_apart():
     frame = layer_frame("googlenet", (("aux", True),))  # 6,379,984 of 13,004,888 in both heads
     assert costs.cost_sentence(frame, "params") == (
-        "7 of 115 layers with weights hold 28 % of the parameters; 49 % are in parts that prediction skips"
+        "7 of 115 layers with weights hold 28 % of the parameters; "
+        "49 % are in parts that prediction skips"
     )
     assert costs.cost_sentence(frame, "macs") == "5 of 58 layers hold 54 % of the multiplications"
 

@@ -62,7 +62,10 @@ def test_the_sentence_names_the_layers_that_make_half(frame):
     assert costs.cost_sentence(frame, "macs") == "conv1 alone holds 90 % of the multiplications"
     frame["path"] = ["conv1", "scale", "conv2", "fc"]
     frame["params_share"] = [0.27, 0.22, 0.26, 0.25]
-    assert costs.cost_sentence(frame, "params") == "2 of 4 layers with weights hold 53 % of the parameters"
+    assert (
+        costs.cost_sentence(frame, "params")
+        == "2 of 4 layers with weights hold 53 % of the parameters"
+    )
 
 
 def test_the_sentence_names_the_stage_that_holds_most(frame):

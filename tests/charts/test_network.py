@@ -189,7 +189,7 @@ def test_the_chosen_node_is_marked_once():
 def test_shares_fall_into_growing_classes():
     shares = [0.0, 0.004, 0.03, 0.07, 0.15, 0.6, 1.0]
     classes = [network.share_class(share) for share in shares]
-    assert classes == [0, 1, 2, 3, 4, 5, 5]
+    assert classes == [0, 1, 2, 3, 3, 4, 4]
 
 
 def _luminance(colour):
