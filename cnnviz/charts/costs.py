@@ -178,7 +178,7 @@ def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
     found, stages = focus(frame, cost), rows["stage"].tolist()
     return bars.bars(
         layer_items(rows, cost),
-        _stage_starts(stages, [name for name, _ in found.stages] or stages[_largest(rows) :][:1]),
+        stage_starts(stages, [name for name, _ in found.stages] or stages[_largest(rows) :][:1]),
         f"Share of {NOUN[cost]}, layers in order of execution",
         f"{found.sentence}. Bars by layer, a table has every number.",
         [_mark(stages, *named) for named in found.stages if stages.count(named[0]) > 1],
@@ -211,7 +211,7 @@ def layer_items(rows: pd.DataFrame, cost: Cost) -> list[bars.Item]:
     ]
 
 
-def _stage_starts(stages: Sequence[str], wanted: Sequence[str] = ()) -> dict[int, str]:
+def stage_starts(stages: Sequence[str], wanted: Sequence[str] = ()) -> dict[int, str]:
     """Return the index and name of each stage's first layer that has room on a narrow screen.
 
     Those of the stages that are `wanted` come first.

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -89,11 +91,18 @@ def growth_sentence(frame: pd.DataFrame, side: int) -> str:
     return f"{first} is the first layer ({place} of {len(frame)}) whose field spans the picture"
 
 
-def field_growth(frame: pd.DataFrame, side: int, chosen: str, alt: str) -> str:
+def field_growth(
+    frame: pd.DataFrame,
+    side: int,
+    chosen: str,
+    alt: str,
+    names: Mapping[int, str] = MappingProxyType({}),
+) -> str:
     """Draw the receptive field, in pixels, of each layer in order of execution, as HTML.
 
     `frame` has the columns path and receptive_field; the layer `chosen` has the large dot, and a
-    dashed line stands at `side`, the picture's longer side.
+    dashed line stands at `side`, the picture's longer side. `names` are words under some of the
+    layers, by their place.
     """
     rows = list(zip(frame["path"], (int(size) for size in frame["receptive_field"]), strict=True))
     ticks = _ticks(max(side, *(size for _, size in rows)))
@@ -104,12 +113,17 @@ def field_growth(frame: pd.DataFrame, side: int, chosen: str, alt: str) -> str:
     words = "".join(f'<i data-words="{escape(path)}: {size:,} px"></i>' for path, size in rows)
     xs = [1000 * (index + 0.5) / len(rows) for index in range(len(rows))]
     ys = [1000 - 1000 * size / top for _, size in rows]
+    below = "".join(
+        f'<span style="left:{100 * (index + 0.5) / len(rows):.2f}%">{escape(name)}</span>'
+        for index, name in names.items()
+    )
     crowd = " crowd" if len(rows) > _CROWD else ""
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in zip(xs, ys, strict=True))
     place = next((index for index, (path, _) in enumerate(rows) if path == chosen), 0)
     return (
         f'<div class="growth" role="img" aria-label="{escape(alt)}">'
-        '<p class="words">Receptive field, layers in order of execution</p>'
+        '<p class="words">Receptive field, layers in order of execution; the line: the largest so '
+        "far, shortcuts lie below</p>"
         f'<div class="plot"><div class="grid">{lines}'
         f'<div class="picture" style="bottom:{100 * side / top:.2f}%">'
         f'<b class="{_free_place([size for _, size in rows], side, top)}">'
@@ -117,7 +131,7 @@ def field_growth(frame: pd.DataFrame, side: int, chosen: str, alt: str) -> str:
         '<svg viewBox="0 0 1000 1000" preserveAspectRatio="none">'
         f'<path d="{_stairs(xs, ys)}"/><path class="dots{crowd}" d="{dots}"/></svg>'
         f'<s style="left:{xs[place] / 10:.2f}%;top:{ys[place] / 10:.2f}%"></s></div>'
-        f'<div class="columns">{words}</div></div></div>'
+        f'<div class="columns">{words}</div></div><div class="names">{below}</div></div>'
     )
 
 
@@ -184,6 +198,8 @@ STYLE = f"""<style>
 .growth .crowd {{ stroke-width: 3.5; }}
 .growth s {{ position: absolute; width: 15px; height: 15px; border-radius: 50%;
   background: {_pair(ACCENT)}; transform: translate(-50%, -50%); transition: all .45s ease; }}
+.growth .names {{ position: relative; height: 1.5em; margin: 0 .5rem 0 3.6rem; }}
+.growth .names span {{ position: absolute; transform: translateX(-50%); white-space: nowrap; }}
 .growth .columns {{ display: flex; z-index: 1; }}
 .growth .columns i {{ flex: 1 1 0; min-width: 0; }}
 .growth .columns i:hover {{ background: color-mix(in srgb, {_pair(MUTED)} 25%, transparent); }}

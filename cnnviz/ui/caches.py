@@ -35,6 +35,9 @@ from cnnviz.training.data import load
 from cnnviz.ui import source_places
 from cnnviz.ui.source_places import Knobs as Knobs
 
+#: What a network is made by: variant, knobs, input size (C, H, W) and number of classes.
+Arguments = tuple[str, Knobs, tuple[int, int, int], int]
+
 # The app shares the machine with the runs it starts.
 torch.set_num_threads(cpu_threads())
 
@@ -162,8 +165,8 @@ def sample_digit() -> bytes:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def pairs(
-    left: tuple[str, Knobs, tuple[int, int, int], int],
-    right: tuple[str, Knobs, tuple[int, int, int], int],
+    left: Arguments,
+    right: Arguments,
 ) -> list[Pair]:
     """Return the layers of two networks side by side; each is the arguments of `traced`."""
     return compare_traces(traced(*left), traced(*right))
@@ -269,13 +272,13 @@ def html(key: tuple[object, ...], _make: Callable[[], str]) -> str:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def cost_sentence(arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost) -> str:
+def cost_sentence(arguments: Arguments, cost: costs.Cost) -> str:
     """Say where a cost of a network sits, given as the arguments of `layer_frame`."""
     return costs.cost_sentence(layer_frame(*arguments), cost)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def layer_bars(arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost) -> str:
+def layer_bars(arguments: Arguments, cost: costs.Cost) -> str:
     """Return the bars of a network's layers, given as the arguments of `layer_frame`."""
     return costs.cost_bars(layer_frame(*arguments), cost)
 
@@ -291,9 +294,7 @@ class CostView:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def cost_view(
-    arguments: tuple[str, Knobs, tuple[int, int, int], int], cost: costs.Cost
-) -> CostView:
+def cost_view(arguments: Arguments, cost: costs.Cost) -> CostView:
     """Return the charts of a cost for a network, given as the arguments of `layer_frame`."""
     frame = layer_frame(*arguments)
     return CostView(

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cnnviz.anatomy import Layer, Trace
 from cnnviz.anatomy.effective_field import Box, EffectiveField
 from cnnviz.charts import field as charts
+from cnnviz.charts.costs import stage_names, stage_starts
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.prediction import survey_models
@@ -230,7 +231,7 @@ def _seen(photo: bytes, size: tuple[int, int, int]) -> Pixels:
     return (np.asarray(small.convert("L"), dtype=np.float32) * 0.8).astype(np.uint8)
 
 
-def _growth(layers: list[Layer], layer: Layer, side: int, key: tuple[object, ...]) -> None:
+def _growth(layers: list[Layer], layer: Layer, side: int, key: caches.Arguments) -> None:
     rows = [
         (item.path, item.receptive_field) for item in layers if item.kind in _KINDS or item is layer
     ]
@@ -238,8 +239,12 @@ def _growth(layers: list[Layer], layer: Layer, side: int, key: tuple[object, ...
     st.subheader(charts.growth_sentence(frame, side), anchor=False)
     alt = f"Dots by layer, a large one for {layer.path} at {layer.receptive_field} pixels; the "
     alt += "table of the view Layers has every number."
+    every = caches.layer_frame(*key)
+    stages = stage_names(every).set_axis(every["path"])
+    names = stage_starts(stages[frame["path"]].tolist())
     drawn = caches.html(
-        ("growth", key, layer.path), lambda: charts.field_growth(frame, side, layer.path, alt)
+        ("growth", key, layer.path),
+        lambda: charts.field_growth(frame, side, layer.path, alt, names),
     )
     theme.drawing(drawn)
 

@@ -13,7 +13,7 @@ from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, KnobValue, Variant
 from cnnviz.ui import caches, url
-from cnnviz.ui.caches import Knobs
+from cnnviz.ui.caches import Arguments
 from cnnviz.ui.format import size as format_size
 
 MAX_SIDE = 1024
@@ -41,7 +41,7 @@ class Selection:
     num_classes: int | None = None
 
     @property
-    def arguments(self) -> tuple[str, Knobs, tuple[int, int, int], int]:
+    def arguments(self) -> Arguments:
         """The arguments of the functions in `cnnviz.ui.caches`, with every default filled in."""
         knobs = self.variant.check_knobs(dict(self.knobs))
         size = self.input_size or self.variant.input_for(**knobs)
@@ -256,11 +256,20 @@ def _row() -> Selection:
             on_change=_own_settings,
         )
         with st.popover("Adjust", icon=":material/tune:"):
-            return _possible(_settings(variants[name]))
+            asked, refused = _settings(variants[name])
+            shown, impossible = _possible(asked)
+    if refused or impossible:  # the reason stands beside the field, which may be closed
+        st.caption(
+            f":material/warning: **Adjust** holds a setting that cannot be; {shown.title} is shown."
+        )
+    return shown
 
 
-def _possible(asked: Selection) -> Selection:
-    """Return what is `asked` for or, where no such network can be, the one before, and say so."""
+def _possible(asked: Selection) -> tuple[Selection, bool]:
+    """Return what is `asked` for or, where no such network can be, the one before, and say so.
+
+    The second is whether that is so.
+    """
     nearest, reason = _nearest(asked)
     before: Selection | None = st.session_state.get(_POSSIBLE)
     if reason and before is not None and before.variant == asked.variant:
@@ -268,10 +277,11 @@ def _possible(asked: Selection) -> Selection:
     if reason:
         st.error(f"{reason} {nearest.title} is shown.")
     st.session_state[_POSSIBLE] = nearest
-    return nearest
+    return nearest, bool(reason)
 
 
-def _settings(variant: Variant) -> Selection:
+def _settings(variant: Variant) -> tuple[Selection, bool]:
+    """Write the controls; return what they say, and whether a number of them was refused."""
     knobs = {knob.name: _knob(variant, knob) for knob in variant.knobs}
     tall, wide = st.columns(2)
     with tall:
@@ -279,7 +289,12 @@ def _settings(variant: Variant) -> Selection:
     with wide:
         width = _whole("Input width", (1, MAX_SIDE), _key(variant.name, "input_width"))
     classes = _whole("Classes", (1, MAX_CLASSES), _key(variant.name, "classes"))
-    return Selection(variant, knobs, (variant.input_size[0], height, width), classes)
+    selection = Selection(variant, knobs, (variant.input_size[0], height, width), classes)
+    fields = [_key(variant.name, name) for name in ("input_height", "input_width", "classes")]
+    fields += [_key(variant.name, name) for name in knobs]
+    state = st.session_state
+    refused = [key for key in fields if state.get(f"{key}_accepted", state[key]) != state[key]]
+    return selection, bool(refused)
 
 
 def _whole(label: str, limits: tuple[int, int], key: str, tip: str = "") -> int:

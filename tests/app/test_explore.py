@@ -25,6 +25,10 @@ def markdown_of(app: AppTest) -> str:
     return " ".join(item.value for item in app.markdown)
 
 
+def captions_of(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
 def links_of(app: AppTest) -> dict[str, str]:
     """The pages that are linked to, with the state that they open in."""
     return {link.proto.page: link.proto.query_string for link in app.get("page_link")}
@@ -55,7 +59,9 @@ def test_a_number_out_of_its_limits_is_refused_with_the_reason(setting, impossib
     (error,) = app.error
     assert said in error.value
     assert dict(app.query_params) == before
+    assert "holds a setting that cannot be; VGG-11" in captions_of(app)  # where Adjust is closed
     assert not app.number_input(key=f"explore_vgg11_cifar_{setting}").set_value(kept).run().error
+    assert "cannot be" not in captions_of(app)
 
 
 def test_a_deep_link_shows_published_numbers():

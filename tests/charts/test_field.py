@@ -63,6 +63,9 @@ def test_growth():
     (chosen,) = (element.get("style") for element in chart.iter("s"))
     assert chosen == "left:37.50%;top:82.50%"
     assert styles(html, "picture") == [{"bottom": pytest.approx(0.8)}]
+    named = ElementTree.fromstring(field.field_growth(GROWTH, 32, "b", "alt", {1: "stage 2"}))
+    (below,) = (element for element in named.iter("span"))
+    assert (below.text, below.get("style")) == ("stage 2", "left:37.50%")
     assert [b.text for b in chart.iter("b")] == [
         *("0 px", "10 px", "20 px", "30 px", "40 px"),
         "the picture, 32 px",
