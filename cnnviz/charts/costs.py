@@ -27,6 +27,7 @@ _COSTLY = {
 _NEARLY_ALL = (
     0.8  # of the convolutions: no stage of a ResNet has so many, a VGG's features have all
 )
+_MANY = 5  # convolutions in a network without modules for its stages; LeNet-5 has three
 _ALL = 0.95  # of the parameters: with fewer in the layers of the pass, the others are named
 _MUCH = 0.3  # of a cost: a stage with so much is named
 _CLOSE = 0.85  # of the largest stage's share: a stage with as much is named beside it
@@ -72,13 +73,18 @@ def stage_names(frame: pd.DataFrame) -> pd.Series:
 
     That is the first part of the path, unless one such part has nearly all convolutions. Then its
     own parts are the stages, or, where they are single layers as in VGG, the blocks that end with
-    a pool. An operator of the network itself, such as a flatten, counts to the stage before it.
+    a pool; so they are where many single layers stand in the network itself, as in AlexNet. An
+    operator of the network itself, such as a flatten, counts to the stage before it.
     """
     parts = frame["path"].str.split(".")
     first = parts.str[0].copy()
     own = (parts.map(len) == 1) & frame["path"].str.split("#").str[0].eq(frame["op"])
     first = first.mask(own).ffill().bfill().fillna("network")
     convolutions = first[frame["kind"] == "conv"]
+    if convolutions.is_unique and len(convolutions) >= _MANY:
+        pooled = (frame["kind"] == "pool") & (frame.index > convolutions.index[-1])
+        last = pooled.idxmax() if pooled.any() else convolutions.index[-1]
+        return _blocks(first, frame, (frame.index <= last) | first.eq(first[last]))
     if convolutions.empty or (convolutions == convolutions.mode()[0]).mean() < _NEARLY_ALL:
         return first
     trunk = convolutions.mode()[0]
@@ -86,9 +92,15 @@ def stage_names(frame: pd.DataFrame) -> pd.Series:
     costly = inside & frame["kind"].isin(("conv", "linear"))
     if (parts[costly].map(len) > 2).any():
         return first.mask(inside, parts.str[:2].str.join("."))
-    if not (inside & (frame["kind"] == "pool")).any():
-        return first
+    return _blocks(first, frame, inside)
+
+
+def _blocks(first: pd.Series, frame: pd.DataFrame, inside: pd.Series[bool]) -> pd.Series:
+    """Name what is `inside` after the pools in it, if there are any: block 1, block 2 and so on."""
     pools = (inside & (frame["kind"] == "pool")).astype(int)
+    if not pools.any():
+        return first
+    costly = inside & frame["kind"].isin(("conv", "linear"))
     block = pools.cumsum() - pools + 1  # a pool ends its own block
     block = block.clip(upper=block[costly].max())  # what follows the last layer is no block
     return first.mask(inside, "block " + block.astype(str))

@@ -115,10 +115,23 @@ def test_a_linear_layer_at_every_position_has_the_colour_of_a_convolution():
     assert (classes.count("conv"), classes.count("linear")) == (22 + 36, 1)
 
 
-def test_one_bar_needs_no_mark():
-    frame = layer_frame("zfnet")
-    assert costs.cost_sentence(frame, "macs") == "conv2 holds 36 % of the multiplications"
-    assert '<div class="marks"></div>' in costs.cost_bars(frame, "macs")
+def test_one_bar_needs_no_mark(frame):
+    frame["path"] = ["a", "relu", "b", "fc"]
+    frame["params_share"] = [0.45, 0, 0.3, 0.25]
+    assert costs.cost_sentence(frame, "params") == "a holds 45 % of the parameters"
+    assert '<div class="marks"></div>' in costs.cost_bars(frame, "params")
+
+
+@pytest.mark.parametrize("name", ["alexnet_2012", "zfnet"])
+def test_layers_without_modules_around_them_are_blocks_too(name):
+    frame = layer_frame(name)
+    stages = costs.stage_names(frame)
+    assert list(dict.fromkeys(stages)) == ["block 1", "block 2", "block 3", "classifier"]
+    by_path = dict(zip(frame["path"], stages, strict=True))
+    assert by_path["conv2"] == by_path["pool2"] == "block 2"
+    assert by_path["conv3"] == by_path["pool5"] == by_path["flatten"] == "block 3"
+    # LeNet-5's few layers have names of their own.
+    assert list(dict.fromkeys(costs.stage_names(layer_frame("lenet5"))))[:3] == ["c1", "s2", "c3"]
 
 
 def test_words_of_a_mark_stay_inside_the_chart():
