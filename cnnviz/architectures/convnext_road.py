@@ -133,7 +133,9 @@ class RoadBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the residual added to the shortcut."""
-        out: Tensor = self.activation(self.residual(x) + self.shortcut(x))
+        out: Tensor = self.residual(x)
+        out += self.shortcut(x)  # in place, as in torchvision's blocks: the memory compares
+        out = self.activation(out)
         return out
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cnnviz import registry
+from cnnviz.anatomy.compare_traces import compare_traces
 from cnnviz.architectures import build, list_variants
 from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
@@ -178,3 +179,10 @@ def test_departures_name_knobs_that_are_there(name):
     knobs = variant.check_knobs({})
     assert {n for change in variant.changes for n in change.only} <= knobs.keys()
     assert len(variant.changes_with(knobs)) <= len(variant.changes)
+
+
+def test_the_road_starts_at_resnet50():
+    first, resnet = inspect_variant("convnext_road_00"), inspect_variant("resnet50")
+    for cost in ("params", "macs", "activation_bytes", "peak_bytes", "training_bytes", "depth"):
+        assert getattr(first, cost) == getattr(resnet, cost)
+    assert {pair.state for pair in compare_traces(resnet, first)} == {"same"}
