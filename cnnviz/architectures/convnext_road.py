@@ -135,8 +135,8 @@ class RoadBlock(nn.Module):
         """Return the residual added to the shortcut."""
         out: Tensor = self.residual(x)
         out += self.shortcut(x)  # in place, as in torchvision's blocks: the memory compares
-        out = self.activation(out)
-        return out
+        summed: Tensor = self.activation(out)
+        return summed
 
 
 class RoadNet(nn.Module):
