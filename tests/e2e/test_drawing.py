@@ -42,7 +42,7 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     assert svg.bounding_box()["width"] == pytest.approx(width, rel=0.01)
 
     page.get_by_text("Share of MACs", exact=True).click()
-    expect(page.locator(".legend")).to_contain_text("≤ 10 %")
+    expect(page.locator(".legend")).to_contain_text("≤ 20 %")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as SVG").click()
     saved = ElementTree.parse(download.value.path()).getroot()
