@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,14 +14,11 @@ from cnnviz.catalogue import predecessor
 from cnnviz.charts import bars, costs
 from cnnviz.registry import Variant
 from cnnviz.settings import checkpoints_dir
-from cnnviz.ui import caches, links, panels, theme
+from cnnviz.ui import caches, links, panels, theme, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.format import count, percent, si, size
 from cnnviz.ui.glyphs import glyph
 from cnnviz.ui.panels import Fact
-
-if TYPE_CHECKING:
-    pass
 
 
 def portrait(selection: Selection) -> None:
@@ -199,11 +195,22 @@ def _set_here(selection: Selection) -> str:
     return selection.title.removeprefix(selection.variant.title).removeprefix(", ")
 
 
+@url.fragment
 def code(selection: Selection) -> None:
-    """Write the class that the variant builds, after what of ours configures or changes it."""
+    """Write the class that the variant builds, after what of ours configures or changes it.
+
+    Folded at first, and the URL has ``code`` where it is not: colouring a class takes a browser as
+    long as all else on the page.
+    """
     name, knobs, _, _ = selection.arguments
+    sources = caches.sources(name, knobs)
     st.header("The code", anchor=False)
-    with st.container(height=480, border=False):  # reachable by keyboard, unlike a tall st.code
-        for source in caches.sources(name, knobs):
+    url.follow("code", "explore_code", {"": False, "yes": True})
+    places = "; ".join(source.place for source in sources)
+    box = st.expander(places, icon=":material/code:", key="explore_code", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        for source in sources:
             st.caption(f"{source.place}, from line {source.line}")
             st.code(source.text, language="python", wrap_lines=True)

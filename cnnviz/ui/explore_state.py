@@ -21,7 +21,7 @@ MAX_CLASSES = 100_000
 #: What a view of the page keeps in the URL beside the selection.
 VIEW_KEYS = (
     *("view", "layer", "other", "cost", "photo", "weights"),
-    *("level", "open", "colour", "find", "sort", "same"),
+    *("level", "open", "colour", "find", "sort", "same", "code"),
 )
 _SEEN = "explore_seen"  # the query that the URL is expected to have at the next run
 _MEANT = "explore_meant"  # what that query stands for, as `Selection.to_query` writes it

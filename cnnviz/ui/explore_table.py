@@ -157,11 +157,13 @@ def _pick_order() -> str:
 
 def _found(frame: pd.DataFrame, wanted: str) -> pd.Series[bool]:
     """Tell which rows hold every word of `wanted`: "branch2 conv", "pooling", "3x3"."""
+    rows = pd.Series(True, index=frame.index)
+    if not wanted.strip():
+        return rows
     roles = frame["role"].map(_ROLES).fillna("")
     columns = [frame[name] for name in ("op", "kind", "output_shape", "attributes")]
     text = frame["path"].str.cat(pd.concat([roles, *columns], axis=1), sep=" ")
     text = text.str.replace("×", "x").str.lower()
-    rows = pd.Series(True, index=frame.index)
     for word in wanted.replace("×", "x").lower().split():
         rows &= text.str.contains(word, regex=False)
     return rows
