@@ -30,8 +30,19 @@ class Away(FakeTensorMode):
             pytest.skip("torch was built without CUDA")
         super().__init__(allow_non_fake_inputs=True)
         self.waits, self.doubles = [], []
+        self._patches, self._entered = [], 0
 
     def __enter__(self):
+        # A fake mode enters itself again for some operators: patched twice, torch stayed patched.
+        self._entered += 1
+        if self._entered == 1:
+            self._patch()
+        return super().__enter__()
+
+    def __deepcopy__(self, memo):
+        return self  # a copied network is on the same device
+
+    def _patch(self):
         cuda, tensor = torch.cuda, torch.Tensor
         self._patches = [
             mock.patch.object(tensor, "pin_memory", _pinned),
@@ -45,11 +56,12 @@ class Away(FakeTensorMode):
         ]
         for patch in self._patches:
             patch.start()
-        return super().__enter__()
 
     def __exit__(self, *error):
-        for patch in self._patches:
-            patch.stop()
+        self._entered -= 1
+        if not self._entered:
+            for patch in self._patches:
+                patch.stop()
         return super().__exit__(*error)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):

@@ -1,5 +1,6 @@
 """Training on a GPU that this machine need not have: nothing is left behind on the CPU."""
 
+import contextlib
 import itertools
 import math
 
@@ -67,6 +68,19 @@ def test_tensors_of_two_devices_do_not_meet():
             torch.rand(3, device=CUDA, generator=torch.Generator())
         assert torch.ones(3).sum().item() == 3  # what is on the CPU has values
         assert away.waits == ["to", "to"]
+
+
+def test_torch_is_as_before_once_it_is_left():
+    backward, pin = torch.Tensor.backward, torch.Tensor.pin_memory
+    with Away():
+        nn.Linear(3, 2).to(CUDA)(torch.ones(4, 3, device=CUDA)).sum().backward()
+        with contextlib.suppress(RuntimeError):
+            nn.Linear(3, 2).to(CUDA)(torch.ones(4, 3))
+        assert torch.Tensor.backward is not backward
+    assert (torch.Tensor.backward, torch.Tensor.pin_memory) == (backward, pin)
+    layer = nn.Linear(3, 2)
+    layer(torch.ones(4, 3)).sum().backward()
+    assert layer.bias.grad.tolist() == [4, 4]
 
 
 @pytest.mark.parametrize(
