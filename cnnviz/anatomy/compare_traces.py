@@ -46,7 +46,7 @@ class Step:
         head = " ".join(self.facts[key] for key in ("operator", "kernel") if key in self.facts)
         rest = [
             f"{value} {key.removesuffix('s') if value == '1' else key}"
-            if key in (*_COUNTED, "groups")
+            if key in (*_COUNTED, "groups", "trained parameters")
             else f"no {key}"
             if value == "none"
             else f"{key} {value}"
@@ -92,12 +92,12 @@ class Pair:
         return "differs" if self.differences else "same"
 
 
-_COUNTED = ("filters", "units", "channels", "parts", "trained parameters")
+_COUNTED = ("filters", "units", "channels", "parts")
 _IF_UNSAID = {
     **{"stride": "1", "padding": "0", "dilation": "1", "groups": "1"},
     **{"bias": "yes", "trained parameters": "0"},
 }
-_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", *_COUNTED[:-1])
+_ORDER = ("operator", "kernel", *_IF_UNSAID, "output size", *_COUNTED)
 
 
 def compare_traces(left: Trace, right: Trace) -> list[Pair]:

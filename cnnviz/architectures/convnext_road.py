@@ -76,10 +76,11 @@ _FEW_ACTIVATIONS = replace(_GELU, few_activations=True)
 _FEW_NORMS = replace(_FEW_ACTIVATIONS, few_norms=True)
 _LAYER_NORM = replace(_FEW_NORMS, layer_norm=True)
 
-# Title of the step, its design, and the reason for it. The paper tries the kernels 9 and 11 beside
-# the road and goes on from 7; its new training recipe is a step without a network of its own.
+# Title of the step, its design, and the reason for it, "" where the road starts. The paper tries
+# the kernels 9 and 11 beside the road and goes on from 7; its new training recipe is a step without
+# a network of its own.
 STEPS: tuple[tuple[str, Design, str], ...] = (
-    ("ResNet-50", _RESNET, "where the road starts"),
+    ("ResNet-50", _RESNET, ""),
     ("stage ratio 3:3:9:3", _RATIO, "Swin spends its blocks 1:1:3:1"),
     ("patchify stem", _PATCHIFY, "Transformers cut the image into patches"),
     ("depthwise convolution", _DEPTHWISE, "it mixes space but not channels, as attention does"),

@@ -190,15 +190,16 @@ def cost_bars(frame: pd.DataFrame, cost: Cost) -> str:
     found, stages = focus(frame, cost), rows["stage"].tolist()
     return bars.bars(
         layer_items(rows, cost),
-        stage_starts(stages, [name for name, _ in found.stages] or stages[_largest(rows) :][:1]),
+        stage_starts(stages, [name for name, _ in found.stages] or _with_the_largest(rows)),
         f"Share of {NOUN[cost]}, layers in order of execution",
         f"{found.sentence}. Bars by layer, a table has every number.",
         [_mark(stages, *named) for named in found.stages if stages.count(named[0]) > 1],
     )
 
 
-def _largest(rows: pd.DataFrame) -> int:
-    return int(rows["share"].to_numpy().argmax()) if len(rows) else 0
+def _with_the_largest(rows: pd.DataFrame) -> list[str]:
+    """Return the stage of the row with the largest share; none where there are no rows."""
+    return rows.nlargest(1, "share")["stage"].tolist()
 
 
 def _mark(stages: Sequence[str], name: str, share: float) -> bars.Mark:

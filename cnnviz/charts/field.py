@@ -122,8 +122,8 @@ def field_growth(
     place = next((index for index, (path, _) in enumerate(rows) if path == chosen), 0)
     return (
         f'<div class="growth" role="img" aria-label="{escape(alt)}">'
-        '<p class="words">Receptive field, layers in order of execution; the line: the largest so '
-        "far, shortcuts lie below</p>"
+        '<p class="words">Receptive field, layers in order of execution; the line: the largest '
+        "so far</p>"
         f'<div class="plot"><div class="grid">{lines}'
         f'<div class="picture" style="bottom:{100 * side / top:.2f}%">'
         f'<b class="{_free_place([size for _, size in rows], side, top)}">'

@@ -21,6 +21,15 @@ _KINDS = {
 NEAR = 0.25  # of the roof: an operator with less does not feel it
 
 
+def limits_of(frame: pd.DataFrame) -> pd.Series[str]:
+    """Return what limits each operator: "memory", "arithmetic", or "neither" far below the roof.
+
+    `frame` is `Roofline.to_frame()`; its column ``limit`` is the part of the roof above each.
+    """
+    far = frame["achieved"] < NEAR * frame["roof"]
+    return frame["limit"].mask(far, "neither")
+
+
 def slowest(frame: pd.DataFrame, count: int = 12) -> pd.DataFrame:
     """Return the `count` operators that take longest, the slowest first."""
     return frame.sort_values("seconds", ascending=False, kind="stable").head(count)
@@ -43,8 +52,7 @@ def speed_sentence(frame: pd.DataFrame) -> str:
     convolutions = frame[frame["role"] == "conv"]
     if convolutions.empty:
         return first
-    near = convolutions["achieved"] >= NEAR * convolutions["roof"]
-    limits = convolutions["limit"].where(near, "neither").tolist()
+    limits = limits_of(convolutions).tolist()
     everything = (
         f"all {len(limits)} convolution operators" if len(limits) > 1 else "its convolution"
     )

@@ -199,8 +199,8 @@ def _set_here(selection: Selection) -> str:
 def code(selection: Selection) -> None:
     """Write the class that the variant builds, after what of ours configures or changes it.
 
-    Folded at first, and the URL has ``code`` where it is not: colouring a class takes a browser as
-    long as all else on the page.
+    Folded at first, for a browser takes its time to colour a class (`benchmarks/README.md`); the
+    URL has ``code`` where it is not.
     """
     name, knobs, _, _ = selection.arguments
     sources = caches.sources(name, knobs)

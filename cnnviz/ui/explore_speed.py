@@ -103,7 +103,7 @@ def _slowest(frame: pd.DataFrame) -> None:
             "achieved": rows["achieved"] / 1e9,
             "of_roof": 100 * rows["achieved"] / rows["roof"],
             "intensity": rows["intensity"],
-            "limit": rows["limit"],
+            "limit": charts.limits_of(rows),
             "op": rows["op"],
             "output_shape": rows["output_shape"],
         }
@@ -140,7 +140,9 @@ def _columns(highest: float) -> dict[str, ColumnConfig]:
             help="FLOP/s reached, of those that the machine allows at this intensity",
         ),
         "intensity": columns.NumberColumn("FLOPs per byte", format="%.3g", width=115),
-        "limit": columns.TextColumn("Limited by", width=95),
+        "limit": columns.TextColumn(
+            "Limited by", width=95, help="The part of the roof above it, if it comes near"
+        ),
         "op": columns.TextColumn("Operator", width=120),
         "output_shape": columns.TextColumn("Output", width=105),
     }

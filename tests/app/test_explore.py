@@ -74,7 +74,7 @@ def test_a_deep_link_shows_published_numbers():
     assert "8.18 GFLOPs" in page
     assert "102 MB" in page  # 4 bytes each
     assert app.dataframe[0].value["params"].sum() == 25_557_032
-    assert not app.code  # folded, and named: a browser takes long to colour it
+    assert not app.code  # folded, but named
     assert "torchvision/models/resnet.py, class ResNet" in app.expander[0].label
 
 

@@ -85,6 +85,7 @@ def test_the_sentence(frame):
     frame["achieved"] = [60e9, 0.5e9, 1e9, None, 4e9]
     sentence = roofline.speed_sentence(frame)
     assert sentence.endswith("operators, 1 is limited by memory and 1 by neither")
+    assert roofline.limits_of(frame).tolist() == ["memory", "memory", "neither", "memory", "memory"]
     frame["achieved"] /= 10
     assert roofline.speed_sentence(frame).endswith(
         "; all 2 convolution operators stay far below the roof"
