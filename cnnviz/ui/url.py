@@ -27,6 +27,9 @@ _COLLECTED = "url-collected"
 _PAGE, _QUERY, _CHOICES = "url-page", "url-query", "url-choices"
 # Whether the browser has yet to be told of that query.
 _UNSENT = "url-unsent"
+# Whether the visitor came from another page. An answer for that page may have reached the browser
+# when it was at this one's address already, so that it put the query of that page behind it.
+_ARRIVED = "url-arrived"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +47,7 @@ def collected(page: str = "") -> Iterator[None]:
         return
     if not state.get(_PAGE) or (page and (page != state[_PAGE] or _may_be_elsewhere())):
         state[_QUERY], state[_UNSENT] = _sent(), False
+        state[_ARRIVED] = page != state.get(_PAGE, page)
     if page:
         state[_PAGE] = page
     state[_COLLECTED] = {}
@@ -97,10 +101,11 @@ def _flush() -> None:
     wanted = {key: values for key, values in wanted.items() if values != [""]}
     state[_QUERY] = wanted
     state[_CHOICES] = {key: state[key] for key in state.get(_CHOICES, {}) if key in state}
-    if wanted != known or state.get(_UNSENT):
-        state[_UNSENT] = True
+    changed = wanted != known or bool(state.get(_UNSENT))
+    if changed or state.get(_ARRIVED):
+        state[_UNSENT] = changed
         st.query_params.from_dict(wanted)  # ends here where another run was asked for meanwhile
-        state[_UNSENT] = False
+        state[_UNSENT] = state[_ARRIVED] = False
 
 
 def stop() -> NoReturn:

@@ -39,6 +39,20 @@ def test_back_leaves_the_page_where_nothing_was_chosen(
     assert presses_until_home(page, 3) <= 2
 
 
+@pytest.mark.parametrize("wait_ms", [0, 50, 100, 150, 200, 300])
+def test_pressed_twice_it_leaves_before_the_page_has_answered(
+    visit: Callable[..., Page], server: str, wait_ms: int
+):
+    page = visit(f"{server}/")
+    page.get_by_role("link", name="Deconvnet", exact=True).first.click()
+    page.wait_for_url("**/deconvnet?**")  # what is shown has been put into the URL
+    settled(page)
+    page.evaluate("wait => { history.back(); setTimeout(() => history.back(), wait); }", wait_ms)
+    page.get_by_role("heading", name="From LeNet to ConvNeXt").wait_for()
+    settled(page)
+    expect(page).to_have_url(f"{server}/")
+
+
 def test_back_undoes_each_choice(visit: Callable[..., Page], server: str):
     page = visit(f"{server}/explore?variant=lenet5")
     page.get_by_role("radio", name="Where it costs").click()

@@ -100,6 +100,18 @@ def test_back_from_another_page_a_link_counts_again(app):
     assert shown(app.run()) == ("b", "b")
 
 
+def test_a_visitor_who_left_meets_no_answer_of_the_page_before(sent):
+    """One that was late has put that page's query behind this page's address in the browser."""
+    app = AppTest.from_string(SCRIPT, default_timeout=30)
+    app.run()
+    app.session_state["elsewhere"] = True
+    app.query_params.clear()
+    app.run()
+    assert sent == [{"pick": ["a"]}, {}]
+    app.run()
+    assert sent == [{"pick": ["a"]}, {}]
+
+
 PAGE = """
 import streamlit as st
 from cnnviz.ui import url
