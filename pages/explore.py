@@ -8,10 +8,11 @@ panels.head(
     "Look inside a network: what it computes, layer by layer, and what that costs.",
 )
 selection, problems = pick()
-for problem in problems:
-    st.warning(problem)
-
-explore_panels.portrait(selection)
+# However many parts these are, those below keep their places, so that a browser keeps them too.
+with st.container():
+    for problem in problems:
+        st.warning(problem)
+    explore_panels.portrait(selection)
 trace = caches.traced(*selection.arguments)
 explore_panels.headline(selection.variant, trace)
 st.space("small")

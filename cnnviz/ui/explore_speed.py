@@ -99,7 +99,7 @@ def _slowest(frame: pd.DataFrame) -> None:
         {
             "path": rows["path"],
             "ms": rows["seconds"] * 1000,
-            "share": rows["share"],
+            "share": 100 * rows["share"],
             "achieved": rows["achieved"] / 1e9,
             "of_roof": 100 * rows["achieved"] / rows["roof"],
             "intensity": rows["intensity"],
@@ -110,7 +110,7 @@ def _slowest(frame: pd.DataFrame) -> None:
     )
     st.dataframe(
         table,
-        column_config=_columns(float(rows["share"].max()) or 1.0),
+        column_config=_columns(float(rows["share"].max())),
         hide_index=True,
         height=38 + 35 * first,
         key="explore_slowest",
@@ -129,9 +129,7 @@ def _columns(highest: float) -> dict[str, ColumnConfig]:
     return {
         "path": columns.TextColumn("Layer", width=190, pinned=True),
         "ms": columns.NumberColumn("Time", format="%.3f ms", width=95),
-        "share": columns.ProgressColumn(
-            "of the time", format="percent", width=115, min_value=0, max_value=highest
-        ),
+        "share": panels.share_column("of the time", 115, highest),
         "achieved": columns.NumberColumn("GFLOP/s", format="%.3g", width=85),
         "of_roof": columns.NumberColumn(
             "of the roof",

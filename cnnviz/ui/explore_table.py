@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
-from cnnviz.ui import caches, links, url
+from cnnviz.ui import caches, links, panels, url
 from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.subject_picker import KINDS, first_weights
 
@@ -57,11 +57,12 @@ def _table(selection: Selection) -> None:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
     columns = _columns(frame)
+    shares = {name: 100 * shown[name] for name in _SHARES}
     paths = shown["path"].tolist()
     what = (selection.arguments, order, wanted.strip())
     key, ticked = _begin_tick(paths, what)
     chosen: Any = st.dataframe(
-        shown,
+        shown.assign(**shares),
         column_order=list(columns),
         column_config=columns,
         hide_index=True,
@@ -212,18 +213,20 @@ def sight_links(selection: Selection, layers: Sequence[Layer]) -> None:
         links.link("deconvnet", "What its units see →", **state)
 
 
+_SHARES = ("params_share", "macs_share")
+
+
 def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
     """Return the columns shown, in their order, with title, width in pixels and explanation."""
     columns = st.column_config
 
     def number(title: str, width: int, explained: str) -> ColumnConfig:
-        return columns.NumberColumn(title, format="localized", width=width, help=explained)
+        return columns.NumberColumn(
+            title, format=panels.GROUPED, step=1, width=width, help=explained
+        )
 
     def share(title: str, name: str) -> ColumnConfig:
-        highest = float(frame[name].fillna(0).max()) or 1.0
-        return columns.ProgressColumn(
-            title, format="percent", width=93, min_value=0, max_value=highest
-        )
+        return panels.share_column(title, 93, float(frame[name].fillna(0).max()))
 
     return {
         "path": columns.TextColumn("Layer", width=178, pinned=True),

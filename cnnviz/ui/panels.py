@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+#: The format of a table's whole numbers, with a column's `step` of 1: "25,557,032". The browser
+#: takes many times as long for "localized", "percent", "compact" and "bytes", for each cell that it
+#: draws: it makes a formatter of its own for each.
+GROUPED = "accounting"
 
 _QUIET = {"displayModeBar": False, "scrollZoom": False}
 
@@ -37,6 +45,16 @@ def facts(items: Iterable[Fact]) -> None:
         for item in items
     )
     st.html(f'<dl class="facts">{"".join(cells)}</dl>')
+
+
+def share_column(title: str, width: int, highest: float) -> ColumnConfig:
+    """Return a table's column of shares, which it has in per cent: a bar and three digits.
+
+    The bar of the `highest` share, a fraction of one, fills the cell.
+    """
+    return st.column_config.ProgressColumn(
+        title, format="%.3g %%", width=width, min_value=0, max_value=100 * highest or 1
+    )
 
 
 def chart(
