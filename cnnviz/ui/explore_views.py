@@ -66,6 +66,7 @@ def problems() -> list[str]:
     return found
 
 
+@url.fragment
 def show(selection: Selection, trace: Trace) -> None:
     """Write the control that picks a view, and that view."""
     first, *others = VIEWS
