@@ -41,6 +41,15 @@ def test_opens_on_the_first_variant():
     assert app.query_params["variant"] == "lenet5"
 
 
+def test_what_is_below_the_portrait_keeps_its_place():
+    """A browser builds anew what comes to another place: it took a third of an answer's time."""
+    # with published weights and without them, with other links, with a warning
+    shown = [opened(variant=name) for name in ("googlenet", "googlenet_2014", "lenet5", "none")]
+    assert shown[-1].warning
+    places = [[part.type for part in app.main.children.values()] for app in shown]
+    assert places == places[:1] * 4
+
+
 @pytest.mark.parametrize(
     ("setting", "impossible", "kept", "said"),
     [
