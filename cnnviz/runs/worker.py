@@ -158,15 +158,14 @@ class Companion:
 def accompany(world: World) -> str:
     """Train what the first process of `world` trains; return "done" or "stopped" as it does."""
     observer = Companion()
-    failure = ""
-    try:
-        with _signals(observer.asked):
+    with _signals(observer.asked):
+        try:
             return "done" if follow(world).fit(observer) else "stopped"
-    except RuntimeError as error:
-        failure = world.explain(error)
-        if not failure:
-            raise
-    raise CnnvizError(failure)
+        except RuntimeError as error:
+            failure = world.explain(error)
+            if not failure:
+                raise
+        raise CnnvizError(failure)
 
 
 def _locked(run: Run, device: str, listener: Listener | None, world: World) -> str:
@@ -183,37 +182,39 @@ def _locked(run: Run, device: str, listener: Listener | None, world: World) -> s
     )
     run.write_status(status)
     sweep_temporaries(run.path)
-    with contextlib.closing(RunObserver(run, status, listener)) as observer:
+    # Signals are caught until the end is written: torchrun sends all processes one as soon as one
+    # of them is lost.
+    observing = contextlib.closing(RunObserver(run, status, listener))
+    with observing as observer, _signals(observer.asked):
         return _guarded(run, observer, device, world)
 
 
 def _guarded(run: Run, observer: RunObserver, device: str, world: World) -> str:
-    """Train with signals caught and every end, good or bad, written down."""
+    """Train, and write every end down, good or bad."""
     failure = ""
     try:
-        with _signals(observer.asked):
-            trainer, notice = prepare(run, device, world)
-            _cut_metrics(run, trainer.step)
-            observer.macs = trace(trainer.model, (trainer.data.channels, *trainer.size)).macs
-            observer.update(
-                state="running",
-                steps=trainer.steps,
-                step=trainer.step,
-                device=str(trainer.device),
-                precision=trainer.precision,
-                message=notice,
-            )
-            if trainer.recipe.snapshots:
-                observer.snapshots = SnapshotKeeper(run, trainer, observer.warn)
-            if trainer.recipe.tensorboard:
-                observer.board = Board(run, trainer.step, observer.warn)
-            if not trainer.fit(observer):
-                observer.update(state="stopped", step=trainer.step, eta=None)
-                (run.path / STOP).unlink(missing_ok=True)
-                return "stopped"
-            checkpoint = _finish(run, trainer, observer.macs)
-            if observer.board is not None:
-                observer.board.finish(checkpoint.card, trainer.step)
+        trainer, notice = prepare(run, device, world)
+        _cut_metrics(run, trainer.step)
+        observer.macs = trace(trainer.model, (trainer.data.channels, *trainer.size)).macs
+        observer.update(
+            state="running",
+            steps=trainer.steps,
+            step=trainer.step,
+            device=str(trainer.device),
+            precision=trainer.precision,
+            message=notice,
+        )
+        if trainer.recipe.snapshots:
+            observer.snapshots = SnapshotKeeper(run, trainer, observer.warn)
+        if trainer.recipe.tensorboard:
+            observer.board = Board(run, trainer.step, observer.warn)
+        if not trainer.fit(observer):
+            observer.update(state="stopped", step=trainer.step, eta=None)
+            (run.path / STOP).unlink(missing_ok=True)
+            return "stopped"
+        checkpoint = _finish(run, trainer, observer.macs)
+        if observer.board is not None:
+            observer.board.finish(checkpoint.card, trainer.step)
         observer.update(state="done", accuracy=checkpoint.card.accuracy, eta=None)
         (run.path / STOP).unlink(missing_ok=True)
         return "done"

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -220,6 +221,27 @@ def test_a_full_disk_is_the_runs_state(monkeypatch):
         worker.execute(run, "cpu")
     assert run.state == "failed"
     assert "disk is full" in run.status.message
+
+
+def test_a_signal_does_not_keep_a_failure_from_being_written(monkeypatch):
+    """torchrun sends one to all as soon as one process is lost, while the others find out."""
+    run = new_run()
+    explained, unheard = worker._explained, []
+    before = signal.signal(signal.SIGTERM, lambda *_: unheard.append("would have ended it"))
+
+    def signalled(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return explained(*given)
+
+    monkeypatch.setattr(worker, "_explained", signalled)
+    monkeypatch.setattr(worker.RunObserver, "save", lambda *_: 1 / 0)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            worker.execute(run, "cpu")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert unheard == []
+    assert run.state == "failed"
 
 
 def test_a_disk_that_fills_up_between_two_lines_of_the_metrics_is_said(monkeypatch):
