@@ -110,7 +110,7 @@ def _slowest(frame: pd.DataFrame) -> None:
     )
     st.dataframe(
         table,
-        column_config=_columns(float(rows["share"].max())),
+        column_config=_columns(float(table["share"].max())),
         hide_index=True,
         height=38 + 35 * first,
         key="explore_slowest",

@@ -57,12 +57,11 @@ def _table(selection: Selection) -> None:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
     columns = _columns(frame)
-    shares = {name: 100 * shown[name] for name in _SHARES}
     paths = shown["path"].tolist()
     what = (selection.arguments, order, wanted.strip())
     key, ticked = _begin_tick(paths, what)
     chosen: Any = st.dataframe(
-        shown.assign(**shares),
+        shown.assign(**{name: 100 * shown[name] for name in _SHARES}),
         column_order=list(columns),
         column_config=columns,
         hide_index=True,
@@ -213,6 +212,7 @@ def sight_links(selection: Selection, layers: Sequence[Layer]) -> None:
         links.link("deconvnet", "What its units see →", **state)
 
 
+# Fractions of one in the files, per cent on the page.
 _SHARES = ("params_share", "macs_share")
 
 
@@ -226,7 +226,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
         )
 
     def share(title: str, name: str) -> ColumnConfig:
-        return panels.share_column(title, 93, float(frame[name].fillna(0).max()))
+        return panels.share_column(title, 93, 100 * float(frame[name].fillna(0).max()))
 
     return {
         "path": columns.TextColumn("Layer", width=178, pinned=True),
@@ -245,7 +245,12 @@ def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:
         "receptive_field": number(
             "Sees", 52, "Receptive field: side, in input pixels, of what one output position sees"
         ),
-        "jump": number("Jump", 52, "Distance in input pixels between neighbouring positions"),
+        "jump": columns.NumberColumn(
+            "Jump",
+            format="%g",
+            width=52,
+            help="Distance in input pixels between neighbouring positions; may be a fraction",
+        ),
         "note": columns.TextColumn("Remark", width=100, help="Why there is no receptive field"),
     }
 

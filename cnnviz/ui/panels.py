@@ -48,12 +48,12 @@ def facts(items: Iterable[Fact]) -> None:
 
 
 def share_column(title: str, width: int, highest: float) -> ColumnConfig:
-    """Return a table's column of shares, which it has in per cent: a bar and three digits.
+    """Return a table's column of shares in per cent: a bar and two decimals.
 
-    The bar of the `highest` share, a fraction of one, fills the cell.
+    The `highest` share's bar fills the cell.
     """
     return st.column_config.ProgressColumn(
-        title, format="%.3g %%", width=width, min_value=0, max_value=100 * highest or 1
+        title, format="%.2f %%", width=width, min_value=0, max_value=highest or 1
     )
 
 

@@ -53,8 +53,18 @@ def test_a_view_is_clean(
     assert serious_violations(page) == []
 
 
-def test_back_undoes_a_choice(visit: Callable[..., Page], server: str):
-    page = visit(f"{server}/deconvnet?model=lenet5")
+def test_back_undoes_a_choice_and_then_leaves_the_page(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/")
+    page.get_by_role("link", name="Deconvnet", exact=True).first.click()
+    page.get_by_role("heading", name="Deconvnet", exact=True).wait_for()
+    settled(page)
+    page.go_back()
+    if "/deconvnet" in page.url:  # what is shown has been put into the URL
+        settled(page)
+        page.go_back()
+    expect(page).to_have_url(f"{server}/")
+
+    page.goto(f"{server}/deconvnet?model=lenet5")
     settled(page)
     page.locator("button[data-unit='6']").click()
     pinned = page.get_by_role("heading", name=re.compile(r"^Unit \d+ of tanh"))
