@@ -13,8 +13,8 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
-#: The format of a table's whole numbers, with a column's `step` of 1: "25,557,032". For "localized",
-#: "percent", "compact" and "bytes" the browser makes a formatter anew for each cell that it draws.
+#: The format of a table's whole numbers, with a column's `step` of 1: "25,557,032". For
+#: "localized", "percent", "compact" and "bytes" the browser makes a formatter anew for each cell.
 GROUPED = "accounting"
 
 _QUIET = {"displayModeBar": False, "scrollZoom": False}
