@@ -7,13 +7,11 @@ the click or key to the last change of the page's main area, after which the app
 and nothing changes for a third of a second: charts that Plotly draws late are in it, the copy of a
 table for screen readers, which Streamlit renews 200 ms after the table, is not. *Server* is
 the part between the message that the browser sends and the last one that it gets; *sent* is how
-much that was. A table's row is ticked at once, but Streamlit sends ticks 150 ms later, in case that
-more of them follow: that wait is in the time. Each interaction has been made once before, so that
-what it shows is in the caches: the networks are traced, the charts made. The floor is measured
-before each network, as the machine may have other work: a page with one button and one line of
-text, on a server of its own, rerun as a whole and as a fragment; *ratio* is a time over that of the
-fragment. An interaction that does not come to rest in a minute is tried once more on a fresh page,
-then its row says so.
+much that was. Each interaction has been made once before, so that what it shows is in the caches:
+the networks are traced, the charts made. The floor is measured before each network, as the machine
+may have other work: a page with one button and one line of text, on a server of its own, rerun as
+a whole and as a fragment; *ratio* is a time over that of the fragment. An interaction that does not
+come to rest in a minute is tried once more on a fresh page, then its row says so.
 
 What is traced for the first time is measured first of all, on a server that has just started.
 """
@@ -215,8 +213,8 @@ def toggle(label: str) -> Act:
     return lambda page: page.get_by_text(label, exact=True).click
 
 
-def tick(row: int) -> Act:
-    """Tick a row of the layer table, which is drawn on a canvas."""
+def circle(row: int) -> Act:
+    """Press the circle of a row of the layer table, which is drawn on a canvas."""
 
     def on(page: Page) -> Callable[[], object]:
         def act() -> None:
@@ -253,7 +251,7 @@ def interactions(variant: str) -> list[Step]:
     steps: list[Step] = [
         ("Layers: search", "", [write("Find a layer", "conv2d"), write("Find a layer", "")]),
         ("Layers: sort", "", [choose("Sort by", "MACs"), choose("Sort by", "Order")]),
-        ("Layers: tick a row", "", [tick(0), tick(2)]),
+        ("Layers: choose a row", "", [circle(0), circle(2)]),
         ("Drawing: choose a node", "view=drawing", [node(1), node(2)]),
         (
             "Drawing: unfold and fold all",

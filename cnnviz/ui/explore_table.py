@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,7 @@ from cnnviz.ui.explore_state import Selection
 from cnnviz.ui.subject_picker import KINDS, first_weights
 
 if TYPE_CHECKING:
-    from streamlit.elements.lib.column_types import ColumnConfig
+    from streamlit.elements.lib.column_types import ButtonColumnResult, ColumnConfig
 
 #: What the layer table can be sorted by: name in the URL -> label and column, "" the execution's.
 ORDERS = {
@@ -41,7 +41,7 @@ def _table(selection: Selection) -> None:
     frame = caches.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
     if unknown := _unknown_layer(selection, frame):
-        st.warning(f"“{unknown[:60]}” is no part of this network: no row is ticked.")
+        st.warning(f"“{unknown[:60]}” is no part of this network: no row is chosen.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _follow_search()
         wanted = st.text_input(
@@ -56,41 +56,55 @@ def _table(selection: Selection) -> None:
     if shown.empty:
         st.info(f"No layer or operator of this network contains “{wanted}”.")
         return
-    columns = _columns(frame)
-    paths = shown["path"].tolist()
-    what = (selection.arguments, order, wanted.strip())
-    key, ticked = _begin_tick(paths, what)
-    chosen: Any = st.dataframe(
-        shown.assign(**{name: 100 * shown[name] for name in _SHARES}),
+    chosen = shown["path"] == url.read("layer")
+    columns: dict[str, ColumnConfig | ButtonColumnResult] = {
+        "chosen": _choice_column(shown["path"].tolist()),
+        **_columns(frame),
+    }
+    st.dataframe(
+        shown.assign(chosen=chosen.map(_MARKS), **{name: 100 * shown[name] for name in _SHARES}),
         column_order=list(columns),
         column_config=columns,
         hide_index=True,
         height=min(38 + 35 * len(shown), 560),
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": ticked}},
         placeholder="",
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
     label = ORDERS[order][0]
     said = f"sorted by {label if label == 'MACs' else label.lower()}"
     said = "in order of execution" if order == "order" else said
-    rows = [row for row in chosen["selection"]["rows"] if row < len(shown)]
-    _follow_tick([paths[row] for row in rows], ticked, what)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(
             f"{len(shown)} of {len(frame)} operators; the files have them {said}."
-            + ("" if rows else " Tick a row to go on with its layer."),
+            + ("" if chosen.any() else " Press a row's circle to go on with its layer."),
             width="content",
         )
-        if rows:
-            layers = caches.traced(*selection.arguments).layers
-            _row_links(selection, layers[int(shown["index"].iloc[rows[0]])])
+        for index in shown["index"][chosen]:
+            _row_links(selection, caches.traced(*selection.arguments).layers[index])
 
 
-_NUMBER = "explore_table_number"  # of the table that has the ticks
-_TICK = "explore_table_tick"  # the layer that the URL named, and of which table
+_PRESSED = "explore_row"  # the row whose circle was pressed
+_KNOWN = "explore_table_layer"  # the layer that the URL named last and that was one of the network
+
+#: What stands in a row's circle: whether the URL names its layer.
+_MARKS = {True: ":material/radio_button_checked:", False: ":material/radio_button_unchecked:"}
+
+
+def _choice_column(paths: Sequence[str]) -> ButtonColumnResult:
+    """Return the column that chooses a row's layer, and takes the choice back when pressed again.
+
+    Buttons, for the rows of Streamlit's tables can be selected but tell so only 150 ms later.
+    """
+    return st.column_config.ButtonColumn(
+        "", type="tertiary", width=36, pinned=True, key=_PRESSED, on_click=_choose, args=(paths,)
+    )
+
+
+def _choose(paths: Sequence[str]) -> None:
+    """Put the layer of the row that was pressed into the URL, or take it out of there."""
+    row = st.session_state[_PRESSED].row
+    if row < len(paths):  # else pressed in a longer table, before this one was there
+        url.write("layer", "" if paths[row] == url.read("layer") else paths[row])
 
 
 def _unknown_layer(selection: Selection, frame: pd.DataFrame) -> str:
@@ -98,33 +112,14 @@ def _unknown_layer(selection: Selection, frame: pd.DataFrame) -> str:
 
     What the URL still says of the network before is no mistake of the visitor's.
     """
-    asked = url.read("layer") or ""
-    if not asked or asked == st.session_state.get(_TICK, ("",))[0] or asked in set(frame["path"]):
-        return ""
-    return "" if asked in caches.graph(*selection.arguments).nodes else asked
-
-
-def _begin_tick(paths: Sequence[str], what: object) -> tuple[str, list[int]]:
-    """Return the table's key and the row to tick: that of the layer which the URL names.
-
-    Streamlit keeps a tick by its row, whichever layer stands there. So where another layer stands
-    there, for what is shown or what the URL says is new, the table is a new one.
-    """
     state, asked = st.session_state, url.read("layer") or ""
-    ticked = [paths.index(asked)] if asked in paths else []
-    before, before_of, had = state.get(_TICK, (asked, what, ticked))
-    if (asked, what) != (before, before_of) and (ticked or had):
-        state[_NUMBER] = state.get(_NUMBER, 0) + 1
-    return f"explore_table_{state.get(_NUMBER, 0)}", ticked
-
-
-def _follow_tick(now: Sequence[str], ticked: list[int], what: object) -> None:
-    """Put the ticked layer into the URL, or take it out where the tick was taken away."""
-    asked = url.read("layer") or ""
-    if now or ticked:
-        asked = next(iter(now), "")
-        url.write("layer", asked)
-    st.session_state[_TICK] = (asked, what, bool(now))
+    if asked == state.get(_KNOWN, ""):
+        return ""
+    names = {"", *frame["path"]}
+    if asked not in names and asked not in caches.graph(*selection.arguments).nodes:  # its blocks
+        return asked
+    state[_KNOWN] = asked
+    return ""
 
 
 def _follow_search() -> None:

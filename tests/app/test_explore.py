@@ -1,3 +1,4 @@
+import json
 import time
 
 import pytest
@@ -289,55 +290,87 @@ def test_an_order_that_is_none_is_the_executions():
     assert app.query_params["sort"] == "macs"
 
 
+def press_row(app: AppTest, row: int) -> None:
+    """Press the circle of a row of the layer table, which AppTest has no method for."""
+    states = app._tree.get_widget_states()
+    pressed = app.dataframe[0].proto.button_click_widgets["chosen"]
+    click = json.dumps({"row": row, "label": ""})
+    states.widgets.add(id=pressed).string_trigger_value.data = click
+    app._run(states)
+    assert not app.exception
+
+
+def chosen_rows(app: AppTest) -> list[str]:
+    """The layers of the rows whose circle is filled."""
+    rows = app.dataframe[0].value
+    return rows["path"][rows["chosen"].str.contains("radio_button_checked")].tolist()
+
+
+def layers_led_to(app: AppTest) -> list[str]:
+    return [item.value for item in app.caption if item.value.startswith("**")]
+
+
 def test_a_chosen_row_leads_to_its_filters_and_its_units():
     app = opened(variant="resnet18", find="layer2.0.conv1")
     assert "layer=layer2.0.conv1" not in str(links_of(app))
-    app.session_state["explore_table_0"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    app.run()
-    assert not app.exception
+    assert chosen_rows(app) == []
+    press_row(app, 0)
     found = links_of(app)
     assert (
         found["filters"] == found["deconvnet"] == "model=resnet18%40imagenet&layer=layer2.0.conv1"
     )
     assert app.query_params["layer"] == "layer2.0.conv1"
+    assert chosen_rows(app) == ["layer2.0.conv1"]
 
 
-def ticked(app):
-    return [item.value for item in app.caption if item.value.startswith("**")]
+def test_a_row_is_chosen_where_it_stands_in_the_order_shown():
+    app = opened(variant="resnet18", sort="macs")
+    rows = app.dataframe[0].value["path"].tolist()
+    press_row(app, 3)
+    assert app.query_params["layer"] == rows[3]
+    press_row(app, 7)
+    assert app.query_params["layer"] == rows[7]
+    assert chosen_rows(app) == [rows[7]]
 
 
-def test_the_ticked_layer_is_in_the_url_and_stays_ticked_wherever_it_stands():
+def test_a_row_pressed_in_a_table_that_was_longer_chooses_nothing():
+    app = opened(variant="resnet18", find="layer2.0.conv1")
+    press_row(app, 40)
+    assert "layer" not in app.query_params
+
+
+def test_the_chosen_layer_is_in_the_url_and_stays_chosen_wherever_it_stands():
     app = opened(variant="resnet18", layer="layer2.0.conv1")
-    assert ticked(app) == ["**layer2.0.conv1**"]
+    chosen = ["layer2.0.conv1"]
+    assert chosen_rows(app) == chosen
+    assert layers_led_to(app) == ["**layer2.0.conv1**"]
     assert not app.warning
     app.selectbox(key="explore_sort").set_value("macs").run()
-    assert ticked(app) == ["**layer2.0.conv1**"]
+    assert chosen_rows(app) == chosen
     app.text_input(key="explore_find").set_value("layer4").run()
-    assert ticked(app) == []
+    assert chosen_rows(app) == layers_led_to(app) == []
     assert app.query_params["layer"] == "layer2.0.conv1"
     app.text_input(key="explore_find").set_value("").run()
-    assert ticked(app) == ["**layer2.0.conv1**"]
+    assert chosen_rows(app) == chosen
     app.segmented_control(key="explore_view").set_value("drawing").run()
     assert app.selectbox(key="drawing_chosen").value == "layer2.0.conv1"
     app.segmented_control(key="explore_view").set_value("layers").run()
-    assert ticked(app) == ["**layer2.0.conv1**"]
+    assert chosen_rows(app) == chosen
     app.selectbox(key="explore_family").set_value("lenet").run()
     assert not app.warning
-    assert ticked(app) == []
+    assert chosen_rows(app) == layers_led_to(app) == []
 
 
-def test_a_tick_that_is_taken_away_leaves_the_url():
-    app = opened(variant="resnet18", layer="layer2.0.conv1")
-    none = {"selection": {"rows": [], "columns": [], "cells": []}}
-    app.session_state["explore_table_0"] = none
-    app.run()
-    assert ticked(app) == []
+def test_a_choice_that_is_taken_back_leaves_the_url():
+    app = opened(variant="resnet18", layer="layer2.0.conv1", find="layer2.0.conv1")
+    press_row(app, 0)
+    assert chosen_rows(app) == layers_led_to(app) == []
     assert "layer" not in app.query_params
 
 
 def test_a_layer_in_a_link_that_is_not_there_is_named():
     app = opened(variant="resnet18", layer="features.0")
-    assert app.warning[0].value == "“features.0” is no part of this network: no row is ticked."
+    assert app.warning[0].value == "“features.0” is no part of this network: no row is chosen."
     assert not opened(variant="resnet18", layer="layer1").warning  # a block of the drawing
 
 

@@ -1,0 +1,52 @@
+"""The layer table of the Explore page, which is drawn on a canvas: its circles are pressed."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from cnnviz import registry
+from cnnviz.ui import caches
+from cnnviz.ui.explore_state import Selection
+from tests.e2e.conftest import settled
+
+HEAD, ROW = 38, 35  # heights in pixels
+
+
+def press(page: Page, x: int, y: int) -> None:
+    """Press a point of the table, once the table stands."""
+    table = page.get_by_test_id("stDataFrame")
+    table.evaluate("table => table.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)  # it draws itself
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    settled(page)
+
+
+def press_row(page: Page, row: int) -> None:
+    press(page, 18, HEAD + ROW * row + ROW // 2)
+
+
+def test_a_row_is_chosen_and_the_choice_taken_back(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=resnet18")
+    press_row(page, 4)
+    expect(page).to_have_url(re.compile("layer=layer1.0.conv1$"))
+    filters = page.get_by_role("link", name="Its filters →")
+    expect(filters).to_have_attribute("href", re.compile("layer=layer1.0.conv1$"))
+    press_row(page, 7)
+    expect(page).to_have_url(re.compile("layer=layer1.0.conv2$"))
+    press_row(page, 7)
+    expect(page).to_have_url(re.compile("variant=resnet18$"))
+    expect(filters).to_be_hidden()
+
+
+def test_the_row_that_was_pressed_is_chosen_where_the_browser_sorted_them(
+    visit: Callable[..., Page], server: str
+):
+    frame = caches.layer_frame(*Selection(registry.get("resnet18")).arguments)
+    page = visit(f"{server}/explore?variant=resnet18")
+    for _ in range(2):  # from the smallest, then from the largest
+        press(page, 36 + 178 + 42 + 95 + 95 + 30, HEAD // 2)  # the title "Parameters"
+    press_row(page, 0)
+    most = frame["path"][frame["params"].idxmax()]
+    expect(page).to_have_url(re.compile(f"layer={re.escape(most)}$"))
