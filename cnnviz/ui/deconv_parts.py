@@ -25,7 +25,7 @@ _Name = TypeVar("_Name", bound=str)
 
 #: The unit that was chosen, an int or None; `keep_unit` holds it and the URL together.
 UNIT = "deconv_unit"
-_UNIT_URL, _UNIT_OF = "deconv_unit_url", "deconv_unit_of"
+_UNIT_OF = "deconv_unit_of"
 
 # Operators for which the paper has no rule.
 _EXTENDED = {
@@ -91,7 +91,7 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     problem = ""
     moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
     state[_UNIT_OF] = (subject.name, layer)
-    fresh = asked != state.get(_UNIT_URL, "")  # a link, or the browser's back button
+    fresh = asked != url.seen().get(UNIT, "")  # a link, or the browser's back button
     if fresh and asked.isdecimal() and int(asked) < total:
         state[UNIT] = int(asked)
     elif moved or fresh or state.get(UNIT) not in range(total):
@@ -102,8 +102,9 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
         state[UNIT] = default
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[UNIT] = state[UNIT]
-    state[_UNIT_URL] = text = "" if state[UNIT] is None else str(state[UNIT])
+    text = "" if state[UNIT] is None else str(state[UNIT])
     url.write("unit", text)
+    url.seen()[UNIT] = text
     return problem
 
 

@@ -52,15 +52,14 @@ def share(fraction: float) -> str:
 
 def pick_number(label: str, key: str, most: int, tip: str) -> int:
     """Write the picker of a number from 1 to `most`; the URL has it as `key`."""
-    state, written = st.session_state, f"{key}-in-url"
-    asked = url.read(key) or ""
-    if asked.isdecimal() and 1 <= int(asked) <= most and asked != state.get(written):
+    state, asked = st.session_state, url.read(key) or ""
+    if asked.isdecimal() and 1 <= int(asked) <= most and asked != url.seen().get(key):
         state[key] = int(asked)
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[key] = state.get(key, 1)
     number = st.number_input(label, 1, most, key=key, width=120, help=tip)
-    state[written] = str(number)
     url.write(key, str(number))
+    url.seen()[key] = str(number)
     return number
 
 

@@ -23,9 +23,11 @@ VIEW_KEYS = (
     *("view", "layer", "other", "cost", "photo", "weights"),
     *("level", "open", "colour", "find", "sort", "same", "code"),
 )
+# In `url.seen`:
 _SEEN = "explore_seen"  # the query that the URL is expected to have at the next run
 _MEANT = "explore_meant"  # what that query stands for, as `Selection.to_query` writes it
 _BARE = "explore_bare"  # what a URL without a query stands for
+# In the session's state:
 _LAST = "explore_last"  # what was shown last, kept while the visitor is on another page
 _POSSIBLE = "explore_possible"  # the last selection that was a network
 _FAMILY, _VARIANT = "explore_family", "explore_variant"
@@ -181,21 +183,21 @@ def pick() -> tuple[Selection, list[str]]:
     It is written only where it means something else than what is picked: an entry of the history
     that is rewritten as soon as it is visited would keep Back from ever leaving the page.
     """
-    state = st.session_state
+    state, seen = st.session_state, url.seen()
     query = {key: value for key, value in url.query().items() if key not in VIEW_KEYS}
     arrived = _FAMILY not in state  # the pickers are forgotten while another page is shown
-    # `url` takes out what is empty.
-    if arrived or {key: value for key, value in query.items() if value} != state.get(_SEEN):
+    if arrived or query != seen.get(_SEEN):
         _follow(query, arrived)
     problems = from_query(query)[1]
     selection = _row()
     written = state[_LAST] = selection.to_query()
-    if written != state[_MEANT]:
-        for key, value in {**dict.fromkeys(query, ""), **written}.items():
-            url.write(key, value)
-        query = state[_MEANT] = written
-        problems = []
-    state[_SEEN] = {key: value for key, value in query.items() if value}
+    with url.collected():
+        if written != seen[_MEANT]:
+            for key, value in {**dict.fromkeys(query, ""), **written}.items():
+                url.write(key, value)
+            query = seen[_MEANT] = written
+            problems = []
+        seen[_SEEN] = query
     return selection, problems
 
 
@@ -205,12 +207,12 @@ def _follow(query: Mapping[str, str], arrived: bool) -> None:
     Without a query that is what was shown last, and the URL is to say so. Where Back has led to
     such a URL it is what it stood for, and it stays as it is.
     """
-    state = st.session_state
+    seen = url.seen()
     if not query and arrived:
-        state[_BARE] = state.get(_LAST, {})
-    meant = from_query(query or state.get(_BARE, {}))[0]
+        seen[_BARE] = st.session_state.get(_LAST, {})
+    meant = from_query(query or seen.get(_BARE, {}))[0]
     _seed(meant)
-    state[_MEANT] = {} if not query and arrived else meant.to_query()
+    seen[_MEANT] = {} if not query and arrived else meant.to_query()
 
 
 def _seed(selection: Selection) -> None:

@@ -83,7 +83,6 @@ def _table(selection: Selection) -> None:
             _row_links(selection, caches.traced(*selection.arguments).layers[index])
 
 
-_PRESSED = "explore_row"  # the row whose circle was pressed
 _KNOWN = "explore_table_layer"  # the layer that the URL named last and that was one of the network
 
 #: What stands in a row's circle: whether the URL names its layer.
@@ -93,45 +92,46 @@ _MARKS = {True: ":material/radio_button_checked:", False: ":material/radio_butto
 def _choice_column(paths: Sequence[str]) -> ButtonColumnResult:
     """Return the column that chooses a row's layer, and takes the choice back when pressed again.
 
-    Buttons, for the rows of Streamlit's tables can be selected but tell so only 150 ms later.
+    Buttons, for the rows of Streamlit's tables can be selected but tell so only 150 ms later. Those
+    of other rows have another key: who presses one in a table that is about to go means its row.
     """
+    key = f"explore_table_{hash(tuple(paths))}"
     return st.column_config.ButtonColumn(
-        "", type="tertiary", width=36, pinned=True, key=_PRESSED, on_click=_choose, args=(paths,)
+        "", type="tertiary", width=36, pinned=True, key=key, on_click=_choose, args=(key, paths)
     )
 
 
-def _choose(paths: Sequence[str]) -> None:
+def _choose(key: str, paths: Sequence[str]) -> None:
     """Put the layer of the row that was pressed into the URL, or take it out of there."""
-    row = st.session_state[_PRESSED].row
-    if row < len(paths):  # else pressed in a longer table, before this one was there
-        url.write("layer", "" if paths[row] == url.read("layer") else paths[row])
+    pressed = paths[st.session_state[key].row]
+    url.write("layer", "" if pressed == url.read("layer") else pressed)
 
 
 def _unknown_layer(selection: Selection, frame: pd.DataFrame) -> str:
     """Return what a link names and the network has not, "" for nothing.
 
-    What the URL still says of the network before is no mistake of the visitor's.
+    What the URL still says of the network before is no mistake of the visitor's: it is taken out.
     """
-    state, asked = st.session_state, url.read("layer") or ""
-    if asked == state.get(_KNOWN, ""):
-        return ""
+    asked, seen = url.read("layer") or "", url.seen()
     names = {"", *frame["path"]}
-    if asked not in names and asked not in caches.graph(*selection.arguments).nodes:  # its blocks
+    if asked in names or asked in caches.graph(*selection.arguments).nodes:  # the drawing's blocks
+        seen[_KNOWN] = asked
+        return ""
+    if asked != seen.get(_KNOWN):
         return asked
-    state[_KNOWN] = asked
+    url.write("layer", "")
     return ""
 
 
 def _follow_search() -> None:
     """Let the search and the URL's ``find`` say the same, as `url.follow` does for a choice."""
-    state, seen = st.session_state, "explore_find-in-url"
-    asked = url.read("find") or ""
-    if "explore_find" not in state or asked != state.get(seen):
+    state, asked = st.session_state, url.read("find") or ""
+    if "explore_find" not in state or asked != url.seen().get("find"):
         state["explore_find"] = asked
     # Assigned in any case: Streamlit forgets a text with the view that it stood in.
     state["explore_find"] = text = state["explore_find"]
-    state[seen] = text.strip()
     url.write("find", text.strip())
+    url.seen()["find"] = text.strip()
 
 
 def _pick_order() -> str:

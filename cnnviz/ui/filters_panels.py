@@ -72,7 +72,7 @@ def _keep_view(subject: Subject, kernels: dict[str, str], maps: dict[str, Layer]
     A link that names a layer but no view opens a convolution's kernels and another one's maps.
     """
     asked, state = url.read("layer"), st.session_state
-    new = asked is not None and asked != state.get("layer-in-url")
+    new = asked is not None and asked != url.seen().get("layer")
     if new and url.read("view") is None:
         state["view"] = "maps" if asked in maps and asked not in kernels else "filters"
     url.keep_choice("view", VIEWS, "filters")

@@ -49,13 +49,13 @@ def keep_unit(look: Look, count: int, default: int) -> int:
     state = st.session_state
     of = (look.subject.name, look.layer, look.view)
     if state.get("unit-of", of)[:2] != of[:2]:
-        if url.read("unit") == state.get("unit-in-url"):
+        if url.read("unit") == url.seen().get("unit"):
             url.write("unit", "")
         state.pop("unit", None)
     state["unit-of"] = of
     options = [str(unit) for unit in range(count)]
     asked = url.read("unit")
-    if asked is not None and asked not in options and asked != state.get("unit-in-url"):
+    if asked is not None and asked not in options and asked != url.seen().get("unit"):
         st.warning(f"{look.layer} has no unit “{asked[:20]}”: its units are 0 to {count - 1}.")
     url.keep_choice("unit", options, str(default))
     return int(state["unit"])

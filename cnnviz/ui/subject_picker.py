@@ -57,7 +57,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
     state = st.session_state
     for key in ("subject-network", "subject-weights"):
         url.chosen_by(key)
-    if asked in named and asked != state.get("subject-in-url"):
+    if asked in named and asked != url.seen().get("model"):
         state["subject-network"] = named[asked].variant.name
         state["subject-weights"] = asked
     elif state.get("subject-last") in named:  # back from another page
@@ -79,8 +79,9 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
         key="subject-weights",
         format_func=lambda name: _weights_label(named[name]),
     )
+    state["subject-last"] = name
     url.write("model", name)
-    state["subject-in-url"] = state["subject-last"] = name
+    url.seen()["model"] = name
     return named[name]
 
 
@@ -195,7 +196,7 @@ def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | N
     """
     asked = url.read("layer")
     # A name left over from another network is no mistake of the visitor's.
-    if asked is not None and asked not in layers and asked != st.session_state.get("layer-in-url"):
+    if asked is not None and asked not in layers and asked != url.seen().get("layer"):
         (notes or st).warning(
             f"“{asked[:60]}” gives no feature maps in this network. Showing {default} instead."
         )

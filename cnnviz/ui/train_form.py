@@ -98,21 +98,21 @@ def keep_names(key: str, options: Sequence[str], first: list[str], most: int) ->
     The URL wins where it is not what `say_names` wrote last.
     """
     url.chosen_by(key)
-    state, written = st.session_state, f"{key}-in-url"
-    asked = url.read(key)
+    state, asked, written = st.session_state, url.read(key), url.seen().get(key, "")
     given = [name for name in dict.fromkeys((asked or "").split(",")) if name in options]
-    if given and asked != state.get(written):
+    if given and asked != written:
         state[key] = given[:most]
     elif key not in state:  # the first visit, or back from another page
-        kept = [name for name in state.get(written, "").split(",") if name in options]
+        kept = [name for name in written.split(",") if name in options]
         state[key] = kept or first
     state[key] = [name for name in state[key] if name in options]
 
 
 def say_names(key: str, chosen: Sequence[str]) -> None:
     """Put what the picker `key` says into the URL."""
-    st.session_state[f"{key}-in-url"] = text = ",".join(chosen)
+    text = ",".join(chosen)
     url.write(key, text)
+    url.seen()[key] = text
 
 
 def own_values(form: Form) -> dict[str, list[Any]]:

@@ -333,10 +333,15 @@ def test_a_row_is_chosen_where_it_stands_in_the_order_shown():
     assert chosen_rows(app) == [rows[7]]
 
 
-def test_a_row_pressed_in_a_table_that_was_longer_chooses_nothing():
-    app = opened(variant="resnet18", find="layer2.0.conv1")
-    press_row(app, 40)
-    assert "layer" not in app.query_params
+def test_a_row_pressed_in_a_table_that_is_about_to_go_is_that_tables():
+    app = opened(variant="resnet18")
+    tenth = app.dataframe[0].value["path"].iloc[10]
+    before = app.dataframe[0].proto.button_click_widgets["chosen"]
+    app.selectbox(key="explore_sort").set_value("macs")
+    press_row(app, 10)
+    assert app.query_params["layer"] == tenth
+    assert chosen_rows(app) == [tenth]
+    assert app.dataframe[0].proto.button_click_widgets["chosen"] != before
 
 
 def test_the_chosen_layer_is_in_the_url_and_stays_chosen_wherever_it_stands():
@@ -359,6 +364,7 @@ def test_the_chosen_layer_is_in_the_url_and_stays_chosen_wherever_it_stands():
     app.selectbox(key="explore_family").set_value("lenet").run()
     assert not app.warning
     assert chosen_rows(app) == layers_led_to(app) == []
+    assert "layer" not in app.query_params
 
 
 def test_a_choice_that_is_taken_back_leaves_the_url():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz import registry
@@ -50,3 +51,35 @@ def test_the_row_that_was_pressed_is_chosen_where_the_browser_sorted_them(
     press_row(page, 0)
     most = frame["path"][frame["params"].idxmax()]
     expect(page).to_have_url(re.compile(f"layer={re.escape(most)}$"))
+
+
+@pytest.mark.parametrize("wait_ms", [30, 80, 150])
+def test_the_url_follows_where_the_runs_before_were_cut_short(
+    visit: Callable[..., Page], server: str, wait_ms: int
+):
+    """A run that is ended at any point leaves the URL to the next one."""
+    page = visit(server)
+    for name in ("Filters", "Deconvnet", "Explore"):
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.wait_for_timeout(wait_ms)
+    page.get_by_role("heading", name="Layer by layer").wait_for()
+    settled(page)
+    press_row(page, 2)
+    expect(page).to_have_url(re.compile("/explore.*variant=lenet5.*layer="))
+
+
+@pytest.mark.parametrize("wait_ms", [0, 20, 40, 60])
+def test_back_pressed_twice_leaves_the_url_and_the_table_the_same(
+    visit: Callable[..., Page], server: str, wait_ms: int
+):
+    page = visit(f"{server}/explore?variant=resnet18")
+    for row in (0, 1, 2, 3):
+        press_row(page, row)
+    page.evaluate("wait => { history.back(); setTimeout(() => history.back(), wait); }", wait_ms)
+    page.wait_for_timeout(wait_ms + 1000)
+    settled(page)
+    chosen = re.search(r"layer=([^&]*)", page.url)
+    assert chosen is not None
+    expect(page.get_by_role("paragraph").filter(has_text=chosen[1])).to_be_visible()
+    press_row(page, 4)
+    expect(page).to_have_url(re.compile("layer=layer1.0.conv1$"))

@@ -1,7 +1,12 @@
+import inspect
+
 import pytest
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 from streamlit.runtime.state.query_params import QueryParams
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.testing.v1 import AppTest
+
+from cnnviz.ui import url
 
 SCRIPT = """
 import streamlit as st
@@ -182,3 +187,55 @@ def test_what_an_interrupted_run_could_not_tell_the_browser_the_next_one_tells(m
     assert told[1] == told[2] == {"one": ["a"], "two": ["b"], "three": ["a"]}
     app.run()
     assert len(told) == 3
+
+
+MEANING = """
+import streamlit as st
+from cnnviz.ui import url
+
+with url.collected("Page"):
+    url.keep_choice("one", ("a", "b"), "a")
+    st.selectbox("one", ("a", "b"), key="one")
+    url.follow("two", "picker", {"": "a", "b": "b"})
+    st.selectbox("two", ("a", "b"), key="picker")
+    st.write("done")
+"""
+
+
+@pytest.mark.parametrize("key", ["one", "picker"])
+def test_a_choice_is_kept_wherever_its_run_was_ended(monkeypatch, key):
+    """Streamlit ends a run at any access to the session's state, and then at each of them."""
+    left = None
+
+    def ending(access):
+        def checked(self, *args):
+            nonlocal left
+            calls = inspect.stack(0)
+            if left is not None and any(call.filename == url.__file__ for call in calls):
+                left = max(left - 1, 0)
+                if left == 0:
+                    raise StopException
+            return access(self, *args)
+
+        return checked
+
+    for name in ("__getitem__", "__setitem__", "__contains__"):
+        monkeypatch.setattr(SafeSessionState, name, ending(getattr(SafeSessionState, name)))
+    parameter = {"picker": "two"}.get(key, key)
+    ended = 0
+    while True:
+        app = AppTest.from_string(MEANING, default_timeout=30).run()
+        app.selectbox(key=key).set_value("b")
+        states = app._tree.get_widget_states()
+        ended += 1
+        left = ended
+        app._run(states)
+        reached_the_end, left = left > 0, None
+        app._run(states)
+        assert app.selectbox(key=key).value == "b", ended
+        assert app.query_params[parameter] == "b", ended
+        app.selectbox(key=key).set_value("a").run()
+        assert app.query_params.get(parameter, "a") == "a", ended
+        if reached_the_end:
+            break
+    assert ended > 10
