@@ -88,7 +88,7 @@ def collected(page: str = "") -> Iterator[None]:
         back, other = _came_through_history(), bool(session.page) and page != session.page
         if back or other or not session.page or _may_be_elsewhere(session):
             session.believe()
-            session.arrived = back or other
+            session.arrived = session.arrived or back or other
         session.page = page
     token = _COLLECTING.set(session)
     try:
