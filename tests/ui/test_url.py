@@ -2,6 +2,7 @@ import inspect
 
 import pytest
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.state.query_params import QueryParams
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.testing.v1 import AppTest
@@ -61,6 +62,20 @@ def test_a_choice_wins_over_the_url_that_the_browser_sends_with_it(app):
     app.selectbox(key="pick").set_value("c").run()
     assert shown(app)[0] == "c"
     assert shown(app.run()) == ("c", "c")
+
+
+#: Streamlit's word for a run that the browser's history led to, whatever the run says of itself.
+BACK = property(lambda _: True, lambda *_: None)
+
+
+def test_back_wins_over_a_choice_that_came_meanwhile(app, monkeypatch):
+    app.query_params["pick"] = "a"
+    app.run()
+    app.selectbox(key="pick").set_value("b").run()
+    monkeypatch.setattr(ScriptRunContext, "is_history_navigation", BACK)
+    app.query_params["pick"] = "a"
+    app.selectbox(key="pick").set_value("c").run()
+    assert shown(app) == ("a", "a")
 
 
 FRAGMENT = """
