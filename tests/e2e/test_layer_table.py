@@ -13,6 +13,19 @@ from tests.e2e.conftest import settled
 
 HEAD, ROW = 38, 35  # heights in pixels
 
+SLOW_LINE = """() => {
+    const heard = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+    const late = answer => event =>
+        window.lateBy ? setTimeout(() => answer(event), window.lateBy) : answer(event);
+    Object.defineProperty(WebSocket.prototype, 'onmessage', {
+        ...heard, set(answer) { heard.set.call(this, late(answer)); },
+    });
+    const listen = WebSocket.prototype.addEventListener;
+    WebSocket.prototype.addEventListener = function (type, answer, ...rest) {
+        listen.call(this, type, type === 'message' ? late(answer) : answer, ...rest);
+    };
+}"""  # what the server says is heard window.lateBy milliseconds later
+
 
 def press(page: Page, x: int, y: int) -> None:
     """Press a point of the table, once the table stands."""
@@ -83,3 +96,26 @@ def test_back_pressed_twice_leaves_the_url_and_the_table_the_same(
     expect(page.get_by_role("paragraph").filter(has_text=chosen[1])).to_be_visible()
     press_row(page, 4)
     expect(page).to_have_url(re.compile("layer=layer1.0.conv1$"))
+
+
+def test_back_on_a_slow_line_does_not_stop_the_page(visit: Callable[..., Page], server: str):
+    """Back is pressed while the answer to a press is on its way.
+
+    With Streamlit's cache of messages the answer to Back refers to a table that the browser drops
+    when it hears the answer before, and the page stops with "Cached ForwardMsg MISS".
+    """
+    page = visit(server)
+    page.add_init_script(f"({SLOW_LINE})()")
+    page.goto(f"{server}/explore?variant=resnet18")
+    settled(page)
+    for row, layer in enumerate(("conv1", "bn1", "relu")):
+        press_row(page, row)
+        expect(page).to_have_url(re.compile(f"layer={layer}$"))
+    page.evaluate("window.lateBy = 400")
+    press_row(page, 3)
+    page.wait_for_timeout(150)
+    page.go_back(wait_until="commit")
+    page.wait_for_timeout(1000)
+    settled(page)
+    expect(page).to_have_url(re.compile("layer=bn1$"))
+    expect(page.get_by_role("paragraph").filter(has_text="bn1").first).to_be_visible()
