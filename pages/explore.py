@@ -2,6 +2,7 @@ import streamlit as st
 
 from cnnviz.ui import caches, explore_panels, explore_views, panels
 from cnnviz.ui.explore_state import pick
+from cnnviz.ui.format import plain
 
 panels.head(
     "Explore",
@@ -11,7 +12,7 @@ selection, problems = pick()
 # However many parts these are, those below keep their places, so that a browser keeps them too.
 with st.container():
     for problem in problems:
-        st.warning(problem)
+        st.warning(plain(problem))
     explore_panels.portrait(selection)
 trace = caches.traced(*selection.arguments)
 explore_panels.headline(selection.variant, trace)

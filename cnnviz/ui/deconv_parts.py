@@ -97,14 +97,14 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     elif moved or fresh or state.get(UNIT) not in range(total):
         state[UNIT] = default
         if fresh and asked:
-            problem = f"{layer} has no unit “{asked[:20]}”: its units are 0 to {total - 1}."
+            problem = f"{layer} has no unit {url.quoted(asked)}: its units are 0 to {total - 1}."
     if state[UNIT] is None:
         state[UNIT] = default
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[UNIT] = state[UNIT]
     text = "" if state[UNIT] is None else str(state[UNIT])
     url.write("unit", text)
-    url.seen()[UNIT] = text
+    url.seen()[UNIT] = text  # a link from Filters names the unit that was seen there
     return problem
 
 

@@ -58,8 +58,7 @@ def pick_number(label: str, key: str, most: int, tip: str) -> int:
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[key] = state.get(key, 1)
     number = st.number_input(label, 1, most, key=key, width=120, help=tip)
-    url.write(key, str(number))
-    url.seen()[key] = str(number)
+    url.remember(key, str(number))
     return number
 
 

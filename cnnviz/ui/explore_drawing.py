@@ -143,7 +143,7 @@ def _remember(selection: Selection, graph: Graph) -> list[str]:
     problems = [url.unknown("level", level, LEVELS)] if level and level not in LEVELS else []
     named = dict.fromkeys([asked, *(opened.split(_BETWEEN) if opened else ())])
     return problems + [
-        f"“{name[:60]}” is no part of this network; the drawing opens without it."
+        f"{url.quoted(name)} is no part of this network; the drawing opens without it."
         for name in named
         if name and name not in graph.nodes
     ]

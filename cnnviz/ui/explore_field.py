@@ -105,9 +105,8 @@ def _inside_block(selection: Selection, name: str) -> tuple[Layer, ...]:
 
 
 def _say_unknown(asked: str, known: bool, shown: str, notes: DeltaGenerator) -> None:
-    name = asked if len(asked) <= 60 else f"{asked[:59]}…"
     reason = "has no positions on the picture" if known else "is no layer of this network"
-    notes.warning(f"“{name}” {reason}. Showing {shown} instead.")
+    notes.warning(f"{url.quoted(asked)} {reason}. Showing {shown} instead.")
 
 
 def _pick_photo() -> str:
@@ -126,9 +125,9 @@ def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None
     fitting = {subject.name: subject for subject in _subjects(selection)}
     key, asked = f"explore_weights_{selection.variant.name}", url.read("weights") or ""
     if asked and asked not in fitting:
-        name = asked if len(asked) <= 60 else f"{asked[:59]}…"
         notes.warning(
-            f"“{name}” is no trained model of this network. Showing random weights instead."
+            f"{url.quoted(asked)} is no trained model of this network. Showing random weights "
+            "instead."
         )
         url.write("weights", "")
     name = url.follow("weights", key, {text: text for text in ("", *fitting)})

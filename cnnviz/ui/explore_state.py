@@ -14,6 +14,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.registry import Knob, KnobValue, Variant
 from cnnviz.ui import caches, url
 from cnnviz.ui.caches import Arguments
+from cnnviz.ui.format import plain
 from cnnviz.ui.format import size as format_size
 
 MAX_SIDE = 1024
@@ -277,7 +278,7 @@ def _possible(asked: Selection) -> tuple[Selection, bool]:
     if reason and before is not None and before.variant == asked.variant:
         nearest = before
     if reason:
-        st.error(f"{reason} {nearest.title} is shown.")
+        st.error(f"{plain(reason)} {nearest.title} is shown.")
     st.session_state[_POSSIBLE] = nearest
     return nearest, bool(reason)
 

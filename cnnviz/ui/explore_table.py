@@ -14,6 +14,7 @@ from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.ui import caches, links, panels, url
 from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.format import plain
 from cnnviz.ui.subject_picker import KINDS, first_weights
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _table(selection: Selection) -> None:
     frame = caches.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
     if unknown := _unknown_layer(selection, frame):
-        st.warning(f"“{unknown[:60]}” is no part of this network: no row is chosen.")
+        st.warning(f"{url.quoted(unknown)} is no part of this network: no row is chosen.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _follow_search()
         wanted = st.text_input(
@@ -54,7 +55,7 @@ def _table(selection: Selection) -> None:
         shown = _sorted(frame[_found(frame, wanted)], order)
         _downloads(selection, shown, wanted.strip())
     if shown.empty:
-        st.info(f"No layer or operator of this network contains “{wanted}”.")
+        st.info(f"No layer or operator of this network contains “{plain(wanted)}”.")
         return
     chosen = shown["path"] == url.read("layer")
     columns: dict[str, ColumnConfig | ButtonColumnResult] = {
@@ -129,9 +130,8 @@ def _follow_search() -> None:
     if "explore_find" not in state or asked != url.seen().get("find"):
         state["explore_find"] = asked
     # Assigned in any case: Streamlit forgets a text with the view that it stood in.
-    state["explore_find"] = text = state["explore_find"]
-    url.write("find", text.strip())
-    url.seen()["find"] = text.strip()
+    state["explore_find"] = state["explore_find"]
+    url.remember("find", state["explore_find"].strip())
 
 
 def _pick_order() -> str:

@@ -53,7 +53,7 @@ def _pick(chosen: Variant) -> Variant:
     name = url.follow("other", _KEY, {"": default} | {name: name for name in names})
     if asked is not None and asked not in names and name == default:
         title = registry.get(default).title
-        st.warning(f"There is no variant called {asked[:60]!r}; showing {title} instead.")
+        st.warning(f"There is no variant called {url.quoted(asked)}; showing {title} instead.")
     st.selectbox(
         "Compare with",
         names,

@@ -80,7 +80,7 @@ def _keep_view(subject: Subject, kernels: dict[str, str], maps: dict[str, Layer]
     if new and asked not in kernels and asked not in maps and state["view"] == "filters":
         known = {layer.path for layer in sight_caches.trace_of(subject).layers}
         why = "has no filters and no feature maps" if asked in known else "is no layer of it"
-        st.warning(f"“{(asked or '')[:60]}” {why}. Showing another layer of {subject.title}.")
+        st.warning(f"{url.quoted(asked or '')} {why}. Showing another layer of {subject.title}.")
     view: View = state["view"]
     return view
 

@@ -56,7 +56,7 @@ def keep_unit(look: Look, count: int, default: int) -> int:
     options = [str(unit) for unit in range(count)]
     asked = url.read("unit")
     if asked is not None and asked not in options and asked != url.seen().get("unit"):
-        st.warning(f"{look.layer} has no unit “{asked[:20]}”: its units are 0 to {count - 1}.")
+        st.warning(f"{look.layer} has no unit {url.quoted(asked)}: its units are 0 to {count - 1}.")
     url.keep_choice("unit", options, str(default))
     return int(state["unit"])
 

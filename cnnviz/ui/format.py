@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 
@@ -41,6 +42,11 @@ def counted(value: int, noun: str) -> str:
 def percent(fraction: float, digits: int = 1) -> str:
     """Write a fraction of one as a percentage: 0.9174 -> "91.7 %"."""
     return f"{fraction * 100:.{digits}f} %"
+
+
+def plain(text: str) -> str:
+    """Escape what Markdown would read as markup: a link or a file may hold any text."""
+    return re.sub(r"([\\`*_\[\]<>$~|#&@]|:(?=//)|(?<=www)\.)", r"\\\1", text)
 
 
 def size(shape: tuple[int, ...] | list[int]) -> str:

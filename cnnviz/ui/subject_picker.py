@@ -51,7 +51,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
         if base in groups:  # a variant's name without trained weights
             asked = groups[base][0].name
         else:
-            missing = f"There is no model called “{asked[:60]}”."
+            missing = f"There is no model called {url.quoted(asked)}."
             notes.warning(f"{missing} Showing {named[first].title}.")
             asked = first
     state = st.session_state
@@ -80,8 +80,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
         format_func=lambda name: _weights_label(named[name]),
     )
     state["subject-last"] = name
-    url.write("model", name)
-    url.seen()["model"] = name
+    url.remember("model", name)
     return named[name]
 
 
@@ -198,7 +197,7 @@ def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | N
     # A name left over from another network is no mistake of the visitor's.
     if asked is not None and asked not in layers and asked != url.seen().get("layer"):
         (notes or st).warning(
-            f"“{asked[:60]}” gives no feature maps in this network. Showing {default} instead."
+            f"{url.quoted(asked)} gives no feature maps in this network. Showing {default} instead."
         )
     url.keep_choice("layer", layers, default)
     return st.selectbox(

@@ -110,9 +110,7 @@ def keep_names(key: str, options: Sequence[str], first: list[str], most: int) ->
 
 def say_names(key: str, chosen: Sequence[str]) -> None:
     """Put what the picker `key` says into the URL."""
-    text = ",".join(chosen)
-    url.write(key, text)
-    url.seen()[key] = text
+    url.remember(key, ",".join(chosen))
 
 
 def own_values(form: Form) -> dict[str, list[Any]]:

@@ -21,7 +21,7 @@ from cnnviz.subjects import published_subject
 from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import RECIPE_TITLES, Setting, settings
 from cnnviz.ui import train_caches, train_compare, train_cost, train_form, url
-from cnnviz.ui.format import si
+from cnnviz.ui.format import plain, si
 from cnnviz.ui.train_form import KNOB, Form, control_key
 from cnnviz.ui.train_words import (
     DATASET_TITLES,
@@ -136,7 +136,7 @@ def _named_form(names: tuple[str, ...], dataset: str) -> tuple[Form, dict[str, A
     train_form.settle(names, dataset, state["named"])
     form = Form(names, dataset, state["named"])
     for problem in train_form.take_knobs(form):
-        st.warning(problem)
+        st.warning(plain(problem))
     return form, train_form.read_changes(form)
 
 

@@ -50,7 +50,7 @@ def keep_run(found: dict[str, Run]) -> None:
     training = next((run_id for run_id, run in found.items() if run.is_training), None)
     url.keep_choice("run", found, training or next(iter(found)))
     if before and before not in found:
-        st.info(f"There is no run {before} any more: below is another one.")
+        st.info(f"There is no run {url.quoted(before)} any more: below is another one.")
 
 
 def show(found: dict[str, Run]) -> None:

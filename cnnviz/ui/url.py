@@ -28,6 +28,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from cnnviz.ui.format import plain
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -180,11 +182,22 @@ def write(key: str, value: str) -> None:
             _session().query.pop(key, None)
 
 
+def remember(key: str, value: str) -> None:
+    """Put a parameter into the URL, as `write` does, and remember it as seen."""
+    with collected():
+        write(key, value)
+        seen()[key] = value
+
+
+def quoted(asked: str) -> str:
+    """Quote what the URL says in a sentence, cut to 60 characters and free of Markdown."""
+    return f"“{plain(asked if len(asked) <= 60 else f'{asked[:59]}…')}”"
+
+
 def unknown(key: str, asked: str, names: Sequence[str]) -> str:
     """Say that `asked` is none of the `names` that `key` can have: the first is shown."""
-    said = asked if len(asked) <= 60 else f"{asked[:59]}…"
     others = f"{', '.join(names[:-1])} or {names[-1]}"
-    return f"There is no {key} called {said!r}; it can be {others}. Showing {names[0]}."
+    return f"There is no {key} called {quoted(asked)}; it can be {others}. Showing {names[0]}."
 
 
 def keep_choice(key: str, options: Collection[str], default: str) -> None:
@@ -200,10 +213,8 @@ def keep_choice(key: str, options: Collection[str], default: str) -> None:
     elif state.get(key) not in options:
         state[key] = default
     # Assigned in any case: Streamlit forgets a picker's value with the page that it stood on.
-    state[key] = value = state[key]
-    with collected():
-        write(key, value)
-        seen()[key] = value
+    state[key] = state[key]
+    remember(key, state[key])
 
 
 def follow(parameter: str, key: str, values: Mapping[str, T]) -> T:

@@ -124,7 +124,7 @@ def test_what_a_link_asks_for_and_is_not_there_is_said():
     app = digits(unit="999")
     assert "has no unit “999”: its units are 0 to 15" in app.warning[0].value
     app = opened(model="no_such_model")
-    assert "There is no model called “no_such_model”" in app.warning[0].value
+    assert "There is no model called “no\\_such\\_model”" in app.warning[0].value
 
 
 @pytest.mark.parametrize("rule", ["guided", "gradient"])

@@ -58,7 +58,7 @@ def test_a_deep_link_shows_its_run_and_the_first_is_the_newest(finished):
     assert "<strong>Done</strong>" in html_of(app)
     app = opened(run="nosuchrun")
     assert app.selectbox(key="run").value == newest.id
-    assert "There is no run nosuchrun any more" in app.info[0].value
+    assert "There is no run “nosuchrun” any more" in app.info[0].value
 
 
 def test_a_run_that_trains_is_shown_before_newer_ones_that_wait():

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from cnnviz.ui.links import PAGES
 from tests.e2e.conftest import screenshot, serious_violations, settled
@@ -43,6 +44,17 @@ def test_a_walk_through_all_pages(server, visit):
         )
         settled(page)
         assert page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["explore?variant=", "explore?view=", "deconvnet?unit=", "train?variant=vgg16_cifar&width="],
+)
+def test_what_a_link_says_is_text_and_no_markup(server, visit, query):
+    """An image of another machine would be asked for, and a link could say anything."""
+    page = visit(f"{server}/{query}![x](http://127.0.0.1:9/x.png)**a**")
+    said = page.get_by_role("alert").filter(has_text="![x](http://127.0.0.1:9/x.png)**a**")
+    expect(said).to_be_visible()
 
 
 def test_the_road_leads_into_explore_and_back(server, visit):

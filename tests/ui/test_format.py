@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cnnviz.ui.format import count, milliseconds, percent, si, size
+from cnnviz.ui.format import count, milliseconds, percent, plain, si, size
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,9 @@ def test_other_forms():
     assert size((3, 224, 224)) == "3 × 224 × 224"
     assert milliseconds(12.34) == "12.3 ms"
     assert milliseconds(1234) == "1.23 s"
+
+
+def test_plain_keeps_words_and_escapes_markup():
+    assert plain("a map: 3 × 3 (of c5), 7.5 %!") == "a map: 3 × 3 (of c5), 7.5 %!"
+    assert plain("see https://a.b or www.a.b") == r"see https\://a.b or www\.a.b"  # no links either
+    assert plain("![x](y) **b** $a$") == r"!\[x\](y) \*\*b\*\* \$a\$"
