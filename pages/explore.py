@@ -1,7 +1,7 @@
 import streamlit as st
 
 from cnnviz.ui import caches, explore_panels, explore_views, panels
-from cnnviz.ui.explore_state import pick
+from cnnviz.ui.explore_pick import pick
 from cnnviz.ui.format import plain
 
 panels.head(

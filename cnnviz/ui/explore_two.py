@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,20 +15,27 @@ from cnnviz.anatomy.compare_traces import Pair, Step, describe_ratio
 from cnnviz.catalogue import predecessor
 from cnnviz.registry import Variant
 from cnnviz.ui import caches, url
-from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.format import count, si
+from cnnviz.ui.explore_settings import Settings, say_refused
+from cnnviz.ui.explore_state import Selection, from_text
+from cnnviz.ui.format import count, plain, si
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 _KEY = "explore_other"
 _OF = "explore_other_of"  # the variant beside which the other one stands
+_SETTINGS = Settings(_KEY)
 
 
 def two(selection: Selection, trace: Trace) -> None:
     """Write the chosen network beside a second one, by default the one that it came from."""
-    chosen = selection.variant
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        other = Selection(_pick(chosen))
+        other, refused = _pick(selection.variant, notes)
         all_layers = url.follow("same", "explore_two_all", {"": True, "no": False})
         st.toggle("Layers that are the same too", key="explore_two_all")
+    if refused:
+        say_refused(other)
     reference = caches.traced(*other.arguments)
     pairs = caches.pairs(other.arguments, selection.arguments)
     titles = (other.title, selection.title)
@@ -42,26 +50,49 @@ def two(selection: Selection, trace: Trace) -> None:
     )
 
 
-def _pick(chosen: Variant) -> Variant:
-    """Write the picker of the second network; the URL has it as ``other``."""
-    names = [variant.name for variant in registry.list_variants()]
-    default = _before(chosen)
-    asked = url.read("other")
-    if st.session_state.get(_OF) != chosen.name:  # its default may be another one
-        st.session_state.pop(_KEY, None)
-    st.session_state[_OF] = chosen.name
-    name = url.follow("other", _KEY, {"": default} | {name: name for name in names})
-    if asked is not None and asked not in names and name == default:
-        title = registry.get(default).title
-        st.warning(f"There is no variant called {url.quoted(asked)}; showing {title} instead.")
-    st.selectbox(
+def _pick(chosen: Variant, notes: DeltaGenerator) -> tuple[Selection, bool]:
+    """Write the pickers of the second network; the URL has it as ``other``.
+
+    The URL wins where it is not what was seen here last, as in `url.follow`; what it asks for and
+    cannot be is said in `notes`. The second value is that of `Settings.pick`.
+    """
+    state, seen = st.session_state, url.seen()
+    default = Selection(registry.get(_before(chosen)))
+    asked = url.read("other") or ""
+    meant, problems = from_text(asked, default.variant) if asked else (default, [])
+    moved = state.get(_OF) != chosen.name  # its default may be another one
+    if moved or _KEY not in state or asked != seen.get("other"):
+        _seed(meant)
+    state[_OF] = chosen.name
+    name = st.selectbox(
         "Compare with",
-        names,
+        [variant.name for variant in registry.list_variants()],
         key=_KEY,
         format_func=lambda name: registry.get(name).title,
+        on_change=_own_settings,
         width=320,
     )
-    return registry.get(name)
+    shown, refused = _SETTINGS.pick(registry.get(name))
+    with url.collected():
+        if shown.arguments != meant.arguments:
+            asked = "" if shown.arguments == default.arguments else shown.to_text()
+            problems = []
+            url.write("other", asked)
+        seen["other"] = asked
+    for problem in problems:
+        notes.warning(plain(problem))
+    return shown, refused
+
+
+def _seed(selection: Selection) -> None:
+    """Put `selection` into the pickers."""
+    st.session_state[_KEY] = selection.variant.name
+    url.chosen_by(_KEY)
+    _SETTINGS.seed(selection)
+
+
+def _own_settings() -> None:
+    _seed(Selection(registry.get(st.session_state[_KEY])))
 
 
 def _before(chosen: Variant) -> str:

@@ -78,6 +78,61 @@ def test_settings_tell_a_network_from_itself():
     assert app.subheader[0].value.startswith("From MobileNetV1 to MobileNetV1, width 0.5: ")
 
 
+def test_both_networks_have_settings_of_their_own():
+    app = opened(variant="mobilenet_v1", view="two", other="mobilenet_v1", width="0.5")
+    app.number_input(key="explore_other_mobilenet_v1_width").set_value(0.25).run()
+    assert app.query_params["other"] == "mobilenet_v1~width~0.25"
+    assert app.query_params["width"] == "0.5"
+    assert "From MobileNetV1, width 0.25 to MobileNetV1, width 0.5: " in app.subheader[0].value
+    app.number_input(key="explore_mobilenet_v1_width").set_value(0.75).run()
+    assert app.query_params["other"] == "mobilenet_v1~width~0.25"
+    assert "From MobileNetV1, width 0.25 to MobileNetV1, width 0.75" in app.subheader[0].value
+    app.selectbox(key="explore_other").set_value("vgg11").run()
+    assert app.query_params["other"] == "vgg11"  # with its own settings
+
+
+def test_settings_of_the_default_stand_in_the_url():
+    app = opened(variant="mobilenet_v1", view="two")
+    app.selectbox(key="explore_other_resnet18_shortcut").set_value("A").run()
+    assert app.query_params["other"] == "resnet18~shortcut~A"
+    app.selectbox(key="explore_other_resnet18_shortcut").set_value("B").run()
+    assert "other" not in app.query_params
+
+
+def test_a_link_names_the_settings_of_the_other_network():
+    app = opened(variant="vgg16_cifar", view="two", other="vgg16_cifar~width~0.5~input~3x64x64")
+    assert not app.warning
+    title = "From VGG-16 for CIFAR-10, width 0.5, input 3 × 64 × 64 to VGG-16 for CIFAR-10: "
+    assert app.subheader[0].value.startswith(title)
+    assert app.number_input(key="explore_other_vgg16_cifar_input_height").value == 64
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("vgg16_cifar~width~wide", "width must be a number, not 'wide'. Showing 1 instead."),
+        ("vgg16_cifar~depth~9", "VGG-16 for CIFAR-10 has no setting called depth."),
+        ("vgg16_cifar~aux~true", "VGG-16 for CIFAR-10 has no setting called aux."),
+        ("vgg16_cifar~width", "width must be a number, not ''. Showing 1 instead."),
+        ("vgg16_cifar~input~3x8x8", "would be empty. Showing VGG-16 for CIFAR-10 instead."),
+    ],
+)
+def test_a_setting_of_the_other_that_cannot_be_is_said(other, said):
+    app = opened(variant="zfnet_cifar", view="two", other=other)
+    assert [said in item.value.replace("\\", "") for item in app.warning] == [True]
+    assert "From VGG-16 for CIFAR-10 to ZFNet" in app.subheader[0].value
+    app.selectbox(key="explore_other").set_value("vgg11_cifar").run()
+    assert not app.warning
+
+
+def test_a_setting_of_the_other_that_cannot_be_leaves_the_one_before():
+    app = opened(variant="zfnet_cifar", view="two", other="vgg16_cifar")
+    app.number_input(key="explore_other_vgg16_cifar_input_height").set_value(4).run()
+    assert "would be empty" in app.error[0].value
+    assert "From VGG-16 for CIFAR-10 to ZFNet" in app.subheader[0].value
+    assert any("**Adjust** holds a setting" in caption.value for caption in app.caption)
+
+
 def test_equal_layers_can_be_left_out():
     app = opened(variant="vgg16_bn", view="two", other="vgg16")
     assert html_of(app).count("the same") == 13 + 15 + 5 + 3  # convolutions, ReLUs, pools, linear
@@ -102,7 +157,7 @@ def test_a_network_beside_itself():
 
 def test_an_unknown_other_is_named():
     app = opened(variant="zfnet", view="two", other="<b>zf</b>")
-    assert "showing AlexNet (2012) instead" in app.warning[0].value
+    assert "Showing AlexNet (2012) instead" in app.warning[0].value
     assert app.selectbox(key="explore_other").value == "alexnet_2012"
 
 

@@ -1,5 +1,6 @@
 """The browser's Back on the Explore page: it undoes a choice, and it leaves the page."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +87,21 @@ def test_back_undoes_what_was_pressed_in_the_drawing(visit: Callable[..., Page],
     page.go_back()
     expect(stem).to_have_attribute("aria-expanded", "false")
     expect(page.get_by_role("radio", name="Blocks")).to_have_attribute("aria-checked", "true")
+
+
+def test_back_undoes_a_setting_of_the_second_network(visit: Callable[..., Page], server: str):
+    page = visit(f"{server}/explore?variant=mobilenet_v1_cifar&view=two&other=mobilenet_v1_cifar")
+    page.get_by_role("button", name="Adjust").nth(1).click()
+    width = page.get_by_label("Width", exact=True)  # of the popover that is open
+    width.fill("0.5")
+    width.press("Enter")
+    page.wait_for_url("**other=mobilenet_v1_cifar~width~0.5")
+    page.get_by_role("heading", name="width 0.5 to MobileNetV1").wait_for()
+    settled(page)
+    page.go_back()
+    expect(page).to_have_url(re.compile("other=mobilenet_v1_cifar$"))
+    expect(width).to_have_value("1")
+    expect(page.get_by_role("heading", name="have the same layers")).to_be_visible()
 
 
 def test_back_undoes_the_choice_of_a_layer(visit: Callable[..., Page], server: str):
