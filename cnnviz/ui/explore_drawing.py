@@ -25,7 +25,6 @@ _KEY = "drawing_network"
 _OF, _OPENED = "drawing_of", "drawing_opened"
 _CHOSEN, _LEVEL, _COLOUR = "drawing_chosen", "drawing_level", "drawing_colour"
 _SEEN = "drawing_seen"  # what the URL said of the three above when it was looked at last
-_BETWEEN = "~"  # stands in no path
 _LEVELS = {"stages": "Stages", "blocks": "Blocks", "operators": "Operators"}
 LEVELS, COLOURS = ("blocks", "stages", "operators"), ("kind", "share")  # the first: unasked
 _COLOURS: dict[ColourBy, str] = {"kind": "Kind", "share": "Share of MACs"}
@@ -135,13 +134,13 @@ def _remember(selection: Selection, graph: Graph) -> list[str]:
     state[_OPENED] = _opened_at(graph, state[_LEVEL])
     if opened:
         state[_LEVEL] = None
-        state[_OPENED] = set(opened.split(_BETWEEN)) & graph.nodes.keys()
+        state[_OPENED] = set(opened.split(url.BETWEEN)) & graph.nodes.keys()
     state[_CHOSEN] = asked if asked in graph.nodes and asked != graph.root.id else None
     _reveal(graph)
     if not linked:
         return []
     problems = [url.unknown("level", level, LEVELS)] if level and level not in LEVELS else []
-    named = dict.fromkeys([asked, *(opened.split(_BETWEEN) if opened else ())])
+    named = dict.fromkeys([asked, *(opened.split(url.BETWEEN) if opened else ())])
     return problems + [
         f"{url.quoted(name)} is no part of this network; the drawing opens without it."
         for name in named
@@ -153,7 +152,7 @@ def _write_url(chosen: str) -> None:
     level = st.session_state[_LEVEL]
     url.write("layer", chosen)
     url.write("level", "" if level in (None, "blocks") else level)
-    url.write("open", "" if level else _BETWEEN.join(sorted(st.session_state[_OPENED])))
+    url.write("open", "" if level else url.BETWEEN.join(sorted(st.session_state[_OPENED])))
     st.session_state[_SEEN] = _in_url()
 
 

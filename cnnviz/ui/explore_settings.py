@@ -22,6 +22,12 @@ class Settings:
         """Return the key of a variant's control: of a knob, or of "input_height" and the like."""
         return f"{self.place}_{variant.name}_{name}"
 
+    def _keys(self, variant: Variant) -> dict[str, str]:
+        """Return the keys of all controls of a variant by their names."""
+        knobs = [knob.name for knob in variant.knobs]
+        names = [*knobs, "input_height", "input_width", "classes"]
+        return {name: self.key(variant, name) for name in names}
+
     def seed(self, selection: Selection) -> None:
         """Put the settings of `selection` into the controls."""
         _, knobs, (_, height, width), classes = selection.arguments
@@ -34,8 +40,12 @@ class Settings:
     def pick(self, variant: Variant) -> tuple[Selection, bool]:
         """Write the controls; return what is to be shown, and whether that is not what they say.
 
-        Where they hold a network that cannot be, the one before is shown.
+        Where they hold a network that cannot be, the one before is shown. They begin with the
+        variant's own settings where nobody has seeded them, as where a run that was to do it was
+        cut short.
         """
+        if any(key not in st.session_state for key in self._keys(variant).values()):
+            self.seed(Selection(variant))
         with st.popover("Adjust", icon=":material/tune:"):
             asked, refused = self._controls(variant)
             shown, impossible = self._possible(asked)
@@ -58,13 +68,7 @@ class Settings:
 
     def _controls(self, variant: Variant) -> tuple[Selection, bool]:
         """Return what the controls say, and whether a number of them was refused."""
-        keys = {
-            name: self.key(variant, name)
-            for name in (
-                *(knob.name for knob in variant.knobs),
-                *("input_height", "input_width", "classes"),
-            )
-        }
+        keys = self._keys(variant)
         knobs = {knob.name: self._knob(variant, knob) for knob in variant.knobs}
         tall, wide = st.columns(2)
         with tall:
@@ -84,7 +88,9 @@ class Settings:
         value: KnobValue
         if isinstance(knob.default, bool):
             value = st.toggle(label, key=key, help=knob.help)
-        elif knob.choices:
+        elif knob.low is not None and knob.high is not None:
+            value = _number(label, (knob.low, knob.high), 0.25, key, knob.help)
+        else:
             value = st.selectbox(
                 label,
                 knob.choices,
@@ -94,14 +100,6 @@ class Settings:
                 on_change=self._resize if knob.name == "resolution" else None,
                 args=(variant,),
             )
-        elif isinstance(knob.default, int):
-            limits = int(knob.low or 0), int(knob.high or MAX_SIDE)
-            value = _whole(label, limits, key, knob.help)
-        elif isinstance(knob.default, float):
-            bounds = float(knob.low or 0), float(knob.high or 8)
-            value = _number(label, bounds, 0.25, key, knob.help)
-        else:
-            value = st.text_input(label, key=key, help=knob.help)
         return value
 
     def _resize(self, variant: Variant) -> None:

@@ -11,13 +11,12 @@ import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue, Variant
-from cnnviz.ui import caches
+from cnnviz.ui import caches, url
 from cnnviz.ui.caches import Arguments
 from cnnviz.ui.format import size as format_size
 
 MAX_SIDE = 1024
 MAX_CLASSES = 100_000
-_BETWEEN = "~"  # stands in a URL as it is
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Selection:
     def to_text(self) -> str:
         """Return the selection as one word of a query: ``mobilenet_v1~width~0.5``."""
         (_, name), *settings = self.to_query().items()
-        return _BETWEEN.join([name, *(part for setting in settings for part in setting)])
+        return url.BETWEEN.join([name, *(part for setting in settings for part in setting)])
 
     def to_query(self) -> dict[str, str]:
         """Return the query of this selection: the variant and whatever is not its default."""
@@ -90,7 +89,8 @@ def from_query(
 ) -> tuple[Selection, list[str]]:
     """Read a selection; what cannot be is left at its default and named in the second result.
 
-    Without a variant that is there it is `default`, by default the first of all.
+    Where the query names no variant and no family that exist, it is of `default`, or of the first
+    of all variants.
     """
     problems: list[str] = []
     variant = default or registry.list_variants()[0]
@@ -108,8 +108,9 @@ def from_query(
         return Selection(variant), [f"{reason}{end} Showing {variant.title} instead."]
     knobs: dict[str, KnobValue] = {}
     for knob in variant.knobs:
+        said = query[knob.name][:60] if knob.name in query else knob.default
         try:
-            knobs[knob.name] = knob.check(query.get(knob.name, knob.default))
+            knobs[knob.name] = knob.check(said)
         except CnnvizError as error:
             problems.append(f"{error} Showing {text_of(knob.default)} instead.")
     foreign = _all_knobs() & query.keys() - {knob.name for knob in variant.knobs}
@@ -136,12 +137,14 @@ def from_query(
 
 def from_text(text: str, default: Variant) -> tuple[Selection, list[str]]:
     """Read what `Selection.to_text` wrote, as `from_query` reads a query."""
-    name, *rest = text.split(_BETWEEN)
+    name, *rest = text.split(url.BETWEEN)
     settings = dict(zip_longest(rest[::2], rest[1::2], fillvalue=""))
     selection, problems = from_query({**settings, "variant": name}, default)
     unknown = settings.keys() - _all_knobs() - {"input", "classes"}
-    title = selection.variant.title
-    return selection, problems + [f"{title} has no setting called {n}." for n in sorted(unknown)]
+    if unknown and selection.variant.name == name:
+        called = ", ".join(sorted(unknown))[:60]
+        problems.append(f"{selection.variant.title} has no setting called {called!r}.")
+    return selection, problems
 
 
 def nearest(asked: Selection) -> tuple[Selection, str]:

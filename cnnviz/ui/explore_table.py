@@ -14,7 +14,6 @@ from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.ui import caches, links, panels, url
 from cnnviz.ui.explore_state import Selection
-from cnnviz.ui.format import plain
 from cnnviz.ui.subject_picker import KINDS, first_weights
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def _table(selection: Selection) -> None:
         shown = _sorted(frame[_found(frame, wanted)], order)
         _downloads(selection, shown, wanted.strip())
     if shown.empty:
-        st.info(f"No layer or operator of this network contains “{plain(wanted)}”.")
+        st.info(f"No layer or operator of this network contains {url.quoted(wanted)}.")
         return
     chosen = shown["path"] == url.read("layer")
     columns: dict[str, ColumnConfig | ButtonColumnResult] = {

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 _KEY = "explore_other"
-_OF = "explore_other_of"  # the variant beside which the other one stands
 _SETTINGS = Settings(_KEY)
 
 
@@ -60,10 +59,8 @@ def _pick(chosen: Variant, notes: DeltaGenerator) -> tuple[Selection, bool]:
     default = Selection(registry.get(_before(chosen)))
     asked = url.read("other") or ""
     meant, problems = from_text(asked, default.variant) if asked else (default, [])
-    moved = state.get(_OF) != chosen.name  # its default may be another one
-    if moved or _KEY not in state or asked != seen.get("other"):
+    if _KEY not in state or (asked, meant.arguments) != seen.get("other"):
         _seed(meant)
-    state[_OF] = chosen.name
     name = st.selectbox(
         "Compare with",
         [variant.name for variant in registry.list_variants()],
@@ -78,7 +75,7 @@ def _pick(chosen: Variant, notes: DeltaGenerator) -> tuple[Selection, bool]:
             asked = "" if shown.arguments == default.arguments else shown.to_text()
             problems = []
             url.write("other", asked)
-        seen["other"] = asked
+        seen["other"] = asked, shown.arguments  # an unsaid one is another beside another network
     for problem in problems:
         notes.warning(plain(problem))
     return shown, refused

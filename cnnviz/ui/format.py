@@ -1,4 +1,4 @@
-"""Numbers as people read them: three or four digits and an SI prefix."""
+"""Numbers as people read them, with three or four digits and an SI prefix, and text as it is."""
 
 from __future__ import annotations
 
@@ -45,8 +45,13 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape what Markdown would read as markup: a link or a file may hold any text."""
-    return re.sub(r"([\\`*_\[\]<>$~|#&@]|:(?=//)|(?<=www)\.)", r"\\\1", text)
+    """Return `text` on one line, with what Markdown would read as markup escaped.
+
+    What a link or a file says may be anything. Streamlit still draws its icons and emojis where
+    their names stand between colons.
+    """
+    one_line = re.sub(r"\s*[\r\n]+\s*", " ", text)
+    return re.sub(r"([\\`*_\[\]<>$~|#&@]|:(?=//|[A-Za-z])|(?<=www)\.)", r"\\\1", one_line)
 
 
 def size(shape: tuple[int, ...] | list[int]) -> str:

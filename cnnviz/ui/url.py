@@ -58,6 +58,9 @@ class _Session:
         self.query = dict(self.told)
 
 
+#: Stands between the words of one parameter: in a URL as it is, and in no name.
+BETWEEN = "~"
+
 _KEY = "url"  # of the session in `st.session_state`
 #: The session whose parameters the run that goes on collects.
 _COLLECTING: ContextVar[_Session | None] = ContextVar("collecting", default=None)

@@ -111,7 +111,8 @@ def test_a_link_names_the_settings_of_the_other_network():
     ("other", "said"),
     [
         ("vgg16_cifar~width~wide", "width must be a number, not 'wide'. Showing 1 instead."),
-        ("vgg16_cifar~depth~9", "VGG-16 for CIFAR-10 has no setting called depth."),
+        ("vgg16_cifar~depth~9", "VGG-16 for CIFAR-10 has no setting called 'depth'."),
+        ("vgg16_cifar~", "VGG-16 for CIFAR-10 has no setting called ''."),
         ("vgg16_cifar~aux~true", "VGG-16 for CIFAR-10 has no setting called aux."),
         ("vgg16_cifar~width", "width must be a number, not ''. Showing 1 instead."),
         ("vgg16_cifar~input~3x8x8", "would be empty. Showing VGG-16 for CIFAR-10 instead."),
@@ -155,8 +156,28 @@ def test_a_network_beside_itself():
     assert app.subheader[0].value == "ZFNet and ZFNet have the same layers"
 
 
-def test_an_unknown_other_is_named():
-    app = opened(variant="zfnet", view="two", other="<b>zf</b>")
+def test_settings_begin_as_the_variant_has_them_where_no_run_put_them_there():
+    """A run that is ended in the picker's callback leaves the choice without its settings."""
+    app = opened(variant="zfnet_cifar", view="two", other="vgg16_cifar")
+    app.session_state["explore_other"] = "vgg11_cifar"
+    app.run()
+    assert not app.exception
+    assert app.query_params["other"] == "vgg11_cifar"
+
+
+def test_a_choice_beside_a_network_that_changes_is_kept():
+    """Two presses, of which the second ended the run of the first before its end."""
+    app = opened(variant="zfnet_cifar", view="two", other="vgg16_cifar")
+    app.number_input(key="explore_other_vgg16_cifar_width").set_value(0.5)
+    app.selectbox(key="explore_variant").set_value("zfnet").run()
+    assert app.query_params["other"] == "vgg16_cifar~width~0.5"
+    assert app.query_params["variant"] == "zfnet"
+
+
+@pytest.mark.parametrize("other", ["<b>zf</b>", "<b>zf</b>~foo~1"])
+def test_an_unknown_other_is_named(other):
+    app = opened(variant="zfnet", view="two", other=other)
+    assert len(app.warning) == 1
     assert "Showing AlexNet (2012) instead" in app.warning[0].value
     assert app.selectbox(key="explore_other").value == "alexnet_2012"
 

@@ -34,5 +34,6 @@ def test_other_forms():
 
 def test_plain_keeps_words_and_escapes_markup():
     assert plain("a map: 3 × 3 (of c5), 7.5 %!") == "a map: 3 × 3 (of c5), 7.5 %!"
+    assert plain("a\n\n---\r\n:red b") == r"a --- \:red b"
     assert plain("see https://a.b or www.a.b") == r"see https\://a.b or www\.a.b"  # no links either
     assert plain("![x](y) **b** $a$") == r"!\[x\](y) \*\*b\*\* \$a\$"
