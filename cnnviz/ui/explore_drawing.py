@@ -115,6 +115,11 @@ def _controls(graph: Graph) -> DeltaGenerator:
         return st.empty()
 
 
+def left() -> None:
+    """Let the pickers begin with what the URL says, another view having been shown."""
+    st.session_state.pop(_OF, None)
+
+
 def _remember(selection: Selection, graph: Graph) -> list[str]:
     """Start afresh, at the layer that the URL names, for another network or another URL.
 

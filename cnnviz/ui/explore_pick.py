@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnviz import registry
 from cnnviz.ui import url
-from cnnviz.ui.explore_settings import Settings, say_refused
+from cnnviz.ui.explore_settings import Settings
 from cnnviz.ui.explore_state import Selection, from_query
 
 #: What a view of the page keeps in the URL beside the selection.
@@ -103,5 +103,5 @@ def _row() -> Selection:
         )
         shown, refused = _SETTINGS.pick(variants[name])
     if refused:
-        say_refused(shown)
+        _SETTINGS.say_refused(shown)
     return shown

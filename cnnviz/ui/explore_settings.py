@@ -14,9 +14,10 @@ from cnnviz.ui.format import plain
 
 @dataclass(frozen=True)
 class Settings:
-    """The controls under one "Adjust"; `place` begins their keys in the session's state."""
+    """The controls under one button; `place` begins their keys in the session's state."""
 
     place: str
+    label: str = "Adjust"
 
     def key(self, variant: Variant, name: str) -> str:
         """Return the key of a variant's control: of a knob, or of "input_height" and the like."""
@@ -31,7 +32,9 @@ class Settings:
     def seed(self, selection: Selection) -> None:
         """Put the settings of `selection` into the controls."""
         _, knobs, (_, height, width), classes = selection.arguments
-        settings = {"classes": classes, "input_height": height, "input_width": width, **dict(knobs)}
+        # Floats, as the controls have them: converted in each run, a quick press of "+" was lost.
+        numbers = {"classes": classes, "input_height": height, "input_width": width}
+        settings = {name: float(value) for name, value in numbers.items()} | dict(knobs)
         for name, value in settings.items():
             key = self.key(selection.variant, name)
             st.session_state[key] = value
@@ -46,10 +49,17 @@ class Settings:
         """
         if any(key not in st.session_state for key in self._keys(variant).values()):
             self.seed(Selection(variant))
-        with st.popover("Adjust", icon=":material/tune:"):
+        with st.popover(self.label, icon=":material/tune:"):
             asked, refused = self._controls(variant)
             shown, impossible = self._possible(asked)
         return shown, refused or impossible
+
+    def say_refused(self, shown: Selection) -> None:
+        """Say that the controls hold what is not shown: the reason is in a popover, maybe shut."""
+        st.caption(
+            f":material/warning: **{self.label}** holds a setting that cannot be; {shown.title} is "
+            "shown."
+        )
 
     def _possible(self, asked: Selection) -> tuple[Selection, bool]:
         """Return what is `asked` for or, where no such network can be, the one before, and say so.
@@ -106,14 +116,7 @@ class Settings:
         """Set the input's height and width to the resolution that was picked."""
         side = st.session_state[self.key(variant, "resolution")]
         for name in ("input_height", "input_width"):
-            st.session_state[self.key(variant, name)] = side
-
-
-def say_refused(shown: Selection) -> None:
-    """Say that not all is shown that the controls hold: the reason is in a popover, maybe shut."""
-    st.caption(
-        f":material/warning: **Adjust** holds a setting that cannot be; {shown.title} is shown."
-    )
+            st.session_state[self.key(variant, name)] = float(side)
 
 
 def _accepted(key: str) -> str:
@@ -142,7 +145,6 @@ def _number(
     itself. Returns what it says, or the last number that could be.
     """
     state, accepted = st.session_state, _accepted(key)
-    state[key] = float(state[key])
     # By default a width of 0.125 would read 0.13.
     said = st.number_input(label, step=float(step), key=key, help=tip or None, format="%g")
     low, high = limits

@@ -121,7 +121,7 @@ def from_query(
     except CnnvizError as error:
         problems.append(f"{error} Showing {format_size(size)} instead.")
     text = query.get("classes", str(classes))
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_CLASSES:
+    if re.fullmatch(r"0*[0-9]{1,9}", text) and 1 <= int(text.lstrip("0") or 0) <= MAX_CLASSES:
         classes = int(text)
     else:
         problems.append(
@@ -172,7 +172,7 @@ def _read_size(text: str, variant: Variant) -> tuple[int, int, int]:
     if not found or not all(1 <= side <= MAX_SIDE for side in sides):
         raise CnnvizError(
             f"input must look like {channels}x{height}x{width}, sides from 1 to {MAX_SIDE}, "
-            f"not {text!r}."
+            f"not {text[:60]!r}."
         )
     if found[1] and int(found[1]) != channels:
         noun = "channel" if channels == 1 else "channels"

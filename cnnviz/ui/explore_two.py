@@ -15,7 +15,7 @@ from cnnviz.anatomy.compare_traces import Pair, Step, describe_ratio
 from cnnviz.catalogue import predecessor
 from cnnviz.registry import Variant
 from cnnviz.ui import caches, url
-from cnnviz.ui.explore_settings import Settings, say_refused
+from cnnviz.ui.explore_settings import Settings
 from cnnviz.ui.explore_state import Selection, from_text
 from cnnviz.ui.format import count, plain, si
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 _KEY = "explore_other"
-_SETTINGS = Settings(_KEY)
+_SETTINGS = Settings(_KEY, "Adjust it")
 
 
 def two(selection: Selection, trace: Trace) -> None:
@@ -34,7 +34,7 @@ def two(selection: Selection, trace: Trace) -> None:
         all_layers = url.follow("same", "explore_two_all", {"": True, "no": False})
         st.toggle("Layers that are the same too", key="explore_two_all")
     if refused:
-        say_refused(other)
+        _SETTINGS.say_refused(other)
     reference = caches.traced(*other.arguments)
     pairs = caches.pairs(other.arguments, selection.arguments)
     titles = (other.title, selection.title)
@@ -90,6 +90,11 @@ def _seed(selection: Selection) -> None:
 
 def _own_settings() -> None:
     _seed(Selection(registry.get(st.session_state[_KEY])))
+
+
+def left() -> None:
+    """Let the pickers begin with what the URL says, another view having been shown."""
+    url.seen().pop("other", None)
 
 
 def _before(chosen: Variant) -> str:

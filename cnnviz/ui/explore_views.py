@@ -45,6 +45,10 @@ VIEWS: dict[str, tuple[str, View]] = {
     "two": ("Two at once", explore_two.two),
 }
 
+#: Views whose pickers are not given their values in every run. The browser forgets what a picker
+#: says with the view that it stood in; Streamlit does not, where a fragment alone ran.
+_LEFT = {"drawing": explore_drawing.left, "two": explore_two.left}
+
 
 def problems() -> list[str]:
     """Name the choices that the URL asks for and that there are not: the default is shown then.
@@ -87,6 +91,9 @@ def _view(selection: Selection, trace: Trace, name: str) -> None:
     """Draw a view; what is chosen within it reruns no more than it."""
     with url.collected():
         notes = st.container()
+        for view, left in _LEFT.items():
+            if view != name:
+                left()
         VIEWS[name][1](selection, trace)
         for problem in problems():  # asked last: a choice made just now is in the URL
             notes.warning(problem)

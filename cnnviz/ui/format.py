@@ -47,11 +47,12 @@ def percent(fraction: float, digits: int = 1) -> str:
 def plain(text: str) -> str:
     """Return `text` on one line, with what Markdown would read as markup escaped.
 
-    What a link or a file says may be anything. Streamlit still draws its icons and emojis where
-    their names stand between colons.
+    What a link or a file says may be anything. Addresses and names between colons become links,
+    icons and emojis when the escapes are gone already; a word joiner, unseen, stops that.
     """
     one_line = re.sub(r"\s*[\r\n]+\s*", " ", text)
-    return re.sub(r"([\\`*_\[\]<>$~|#&@]|:(?=//|[A-Za-z])|(?<=www)\.)", r"\\\1", one_line)
+    escaped = re.sub(r"([\\`*_\[\]<>$~|#&])", r"\\\1", one_line)
+    return re.sub(r"(:(?=\S)|@|www(?=\.))", "\\1\N{WORD JOINER}", escaped, flags=re.IGNORECASE)
 
 
 def size(shape: tuple[int, ...] | list[int]) -> str:

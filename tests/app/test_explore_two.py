@@ -131,7 +131,7 @@ def test_a_setting_of_the_other_that_cannot_be_leaves_the_one_before():
     app.number_input(key="explore_other_vgg16_cifar_input_height").set_value(4).run()
     assert "would be empty" in app.error[0].value
     assert "From VGG-16 for CIFAR-10 to ZFNet" in app.subheader[0].value
-    assert any("**Adjust** holds a setting" in caption.value for caption in app.caption)
+    assert any("**Adjust it** holds a setting" in caption.value for caption in app.caption)
 
 
 def test_equal_layers_can_be_left_out():

@@ -45,6 +45,8 @@ def test_a_family_opens_its_first_variant():
         ({"variant": "resnet50", "classes": "-1"}, "classes must be"),
         ({"variant": "resnet50", "classes": "²"}, "classes must be"),
         ({"variant": "resnet50", "classes": "9" * 40}, "classes must be"),
+        ({"variant": "resnet50", "classes": "1" + "0" * 5000}, "classes must be"),
+        ({"variant": "resnet50", "classes": "0" * 10 + "1" + "9" * 8}, "classes must be"),
     ],
 )
 def test_what_cannot_be_is_named_and_left_at_its_default(query, words):
@@ -52,6 +54,19 @@ def test_what_cannot_be_is_named_and_left_at_its_default(query, words):
     assert len(problems) == 1
     assert words in problems[0]
     assert set(selection.to_query()) == {"variant"}
+
+
+def test_zeros_before_a_number_say_nothing():
+    assert from_query({"variant": "resnet50", "classes": "0" * 10 + "7"})[0].num_classes == 7
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"input": "7" * 3000}, {"width": "w" * 3000}, {"resolution": "w" * 3000}],
+)
+def test_what_is_said_of_a_long_value_is_short(query):
+    (problem,) = from_query({"variant": "mobilenet_v1", **query})[1]
+    assert len(problem) < 200
 
 
 def test_a_side_may_be_given_without_channels():
