@@ -44,12 +44,12 @@ class Knob:
             raise CnnvizError(f"{self.name} must be {_kind_name(kind)}, not {value!r}.") from None
         if self.choices and converted not in self.choices:
             allowed = ", ".join(str(choice) for choice in self.choices)
-            raise CnnvizError(f"{self.name} must be one of {allowed}, not {value!r}.")
+            raise CnnvizError(f"{self.name} must be one of {allowed}, not {converted!r}.")
         if self.low is not None and self.high is not None:
             number = float(converted)
             if not self.low <= number <= self.high:
                 raise CnnvizError(
-                    f"{self.name} must lie between {self.low:g} and {self.high:g}, not {value!r}."
+                    f"{self.name} must lie between {self.low:g} and {self.high:g}, not {number:g}."
                 )
         return converted
 

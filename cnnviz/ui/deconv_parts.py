@@ -92,7 +92,8 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
     state[_UNIT_OF] = (subject.name, layer)
     fresh = asked != url.seen().get(UNIT, "")  # a link, or the browser's back button
-    if fresh and asked.isdecimal() and int(asked) < total:
+    returned = UNIT not in state and not moved  # from a view or a page without its picker
+    if (fresh or returned) and asked.isdecimal() and int(asked) < total:
         state[UNIT] = int(asked)
     elif moved or fresh or state.get(UNIT) not in range(total):
         state[UNIT] = default

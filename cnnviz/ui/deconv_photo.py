@@ -257,7 +257,8 @@ def _keep_position(shown: Shown, unit: int, top: tuple[int, int]) -> None:
     parts = asked.split(",")
     given = len(parts) == 2 and all(part.isdecimal() for part in parts)
     fresh = asked != state.get(_AT_URL, "")  # a link, or the browser's back button
-    if given and fresh:
+    returned = _ROW not in state and state.get(_AT_OF) == now  # from another view or page
+    if given and (fresh or returned):
         _to(min(int(parts[0]), height - 1), min(int(parts[1]), width - 1))
     elif fresh or state.get(_AT_OF) != now or _ROW not in state:
         _to(*top)

@@ -181,10 +181,14 @@ def _opened_at(graph: Graph, level: str) -> set[str]:
 
 
 def _reveal(graph: Graph) -> None:
-    """Unfold what holds the chosen node."""
-    chosen = st.session_state[_CHOSEN]
-    if chosen:
-        st.session_state[_OPENED] |= set(graph.ancestors(chosen))
+    """Unfold what holds the chosen node.
+
+    At a level, what held the one before is folded again: the URL has a level and one node.
+    """
+    state = st.session_state
+    if chosen := state[_CHOSEN]:
+        opened = _opened_at(graph, state[_LEVEL]) if state[_LEVEL] else state[_OPENED]
+        state[_OPENED] = opened | set(graph.ancestors(chosen))
 
 
 def _press(graph: Graph) -> None:
@@ -192,10 +196,12 @@ def _press(graph: Graph) -> None:
     pressed = st.session_state[_KEY].pressed
     if pressed not in graph.nodes:
         return
-    st.session_state[_CHOSEN] = pressed
+    state = st.session_state
+    state[_CHOSEN] = pressed
     if graph.nodes[pressed].children:
-        st.session_state[_LEVEL] = None  # what is shown now is none of the levels
-        st.session_state[_OPENED] = st.session_state[_OPENED] ^ {pressed}
+        state[_OPENED] ^= {pressed}
+        levels = (level for level in LEVELS if _opened_at(graph, level) == state[_OPENED])
+        state[_LEVEL] = next(levels, None)
 
 
 def _svg(

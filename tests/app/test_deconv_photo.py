@@ -92,6 +92,18 @@ def test_a_position_of_the_link_is_shown():
     assert "at" not in app.query_params
 
 
+def test_unit_and_position_are_kept_while_a_view_without_them_is_shown():
+    app = opened(model="resnet20_cifar", layer="layer2.0.relu1", unit="5", at="2,3")
+    for _ in range(2):
+        app.segmented_control(key="view").set_value("evolution").run()
+        app.segmented_control(key="view").set_value("photo").run()
+        assert app.selectbox(key="deconv_unit").value == 5
+        assert (app.query_params["unit"], app.query_params["at"]) == ("5", "2,3")
+    app.segmented_control(key="view").set_value("evolution").run()
+    app.segmented_control(key="view").set_value("units").run()
+    assert app.query_params["unit"] == "5"
+
+
 @pytest.mark.parametrize("model", ["lenet5", "lenet5_cifar", "convnext_atto_cifar@random"])
 @pytest.mark.parametrize("rule", ["guided", "gradient"])
 def test_every_network_and_rule_has_a_link(model, rule):

@@ -82,6 +82,17 @@ def test_finding_a_layer_unfolds_what_holds_it():
     assert app.query_params["layer"] == "layer3.4.conv2"
 
 
+def test_another_find_at_a_level_folds_what_the_one_before_unfolded():
+    """The URL has the level and one layer: a return to the view shows the same."""
+    app = opened(variant="resnet20_cifar", view="drawing", level="stages")
+    for layer in ("layer1.1.conv2", "layer3.2.conv1"):
+        app.selectbox(key="drawing_chosen").set_value(layer).run()
+    assert app.query_params["level"] == "stages"
+    opened_now = app.session_state["drawing_opened"]
+    assert "layer3.2" in opened_now
+    assert not any(name.startswith("layer1") for name in opened_now)
+
+
 def test_levels_fold_and_unfold():
     app = opened("resnet20_cifar")
     level = app.segmented_control(key="drawing_level")

@@ -77,7 +77,7 @@ def test_every_knob_builds_at_its_ends(knob):
         ("mobilenet_v1", {"resolution": 100}, "resolution must be one of 128, 160, 192, 224"),
         ("alexnet_2012", {"groups": 3}, "groups must be one of 1, 2, not 3"),
         ("alexnet_2012", {"lrn": "maybe"}, "lrn must be true or false"),
-        ("resnet18", {"shortcut": "D"}, "shortcut must be one of A, B, C, not D"),
+        ("resnet18", {"shortcut": "D"}, "shortcut must be one of A, B, C, not 'D'"),
         ("resnet18", {"width": 2}, "resnet18 has no knob 'width'; its knobs: shortcut"),
     ],
 )

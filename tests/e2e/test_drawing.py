@@ -33,6 +33,7 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     expect(node(page, "stem")).to_have_attribute("aria-expanded", "false")
+    expect(level).to_have_attribute("aria-checked", "true")  # as the level has it again
 
     svg = page.locator(".view svg")
     width = svg.bounding_box()["width"]
