@@ -105,7 +105,7 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     state[UNIT] = state[UNIT]
     text = "" if state[UNIT] is None else str(state[UNIT])
     url.write("unit", text)
-    url.seen()[UNIT] = text  # a link from Filters names the unit that was seen there
+    url.seen()[UNIT] = text  # not as "unit", which is what Filters has seen
     return problem
 
 

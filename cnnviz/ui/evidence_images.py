@@ -53,7 +53,8 @@ def share(fraction: float) -> str:
 def pick_number(label: str, key: str, most: int, tip: str) -> int:
     """Write the picker of a number from 1 to `most`; the URL has it as `key`."""
     state, asked = st.session_state, url.read(key) or ""
-    if asked.isdecimal() and 1 <= int(asked) <= most and asked != url.seen().get(key):
+    given = asked.isdecimal() and 1 <= int(asked) <= most
+    if given and (key not in state or asked != url.seen().get(key)):
         state[key] = int(asked)
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
     state[key] = state.get(key, 1)

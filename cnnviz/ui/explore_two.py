@@ -75,7 +75,7 @@ def _pick(chosen: Variant, notes: DeltaGenerator) -> tuple[Selection, bool]:
             asked = "" if shown.arguments == default.arguments else shown.to_text()
             problems = []
             url.write("other", asked)
-        seen["other"] = asked, shown.arguments  # an unsaid one is another beside another network
+        seen["other"] = asked, shown.arguments  # what "" means changes with `chosen`
     for problem in problems:
         notes.warning(plain(problem))
     return shown, refused

@@ -50,6 +50,14 @@ def test_one_photo_and_the_same_layer_twice():
     assert len(app.get("plotly_chart")) == 2
 
 
+def test_the_number_is_kept_while_other_images_are_shown():
+    app = opened(VIEW, "lenet5", number="3")
+    app.segmented_control(key="images").set_value("photos").run()
+    app.segmented_control(key="images").set_value("test").run()
+    assert app.number_input(key="number").value == 3
+    assert app.query_params["number"] == "3"
+
+
 def test_the_test_images_are_those_of_the_number():
     subject = find_subject("lenet5")
     first = evidence_images.one_of_each_class(subject, 0)
