@@ -48,10 +48,10 @@ from captum.attr import Deconvolution, NeuronDeconvolution
 from torch import nn
 
 import cnnviz
-from cnnviz.sight.batches import Batches
-from cnnviz.sight.mosaic import units_mosaic
-from cnnviz.sight.units import unit_figures
-from cnnviz.subjects import find_subject
+from cnnviz.networks.subjects import find_subject
+from cnnviz.sight.units.batches import Batches
+from cnnviz.sight.units.figures import unit_figures
+from cnnviz.sight.units.mosaic import units_mosaic
 from cnnviz.training.data import load
 
 LAYERS = {

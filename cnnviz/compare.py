@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from cnnviz.anatomy import measure_latency
-from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
+from cnnviz.networks.catalogue import inspect_variant
 from cnnviz.prediction import survey_models
 from cnnviz.registry import KnobValue, get
-from cnnviz.training.checkpoints import Card, Checkpoint
 from cnnviz.training.recipe import RESULT_FREE, Recipe
+from cnnviz.training.saved.checkpoints import Card, Checkpoint
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,3 @@
-import streamlit as st
+from cnnviz.ui.predict.page import show
 
-from cnnviz.ui import panels, predict_panels
-
-panels.head(
-    "Predict",
-    "Show the trained networks a photo: each ranks the classes it knows.",
-)
-models = predict_panels.trained_models()
-images = predict_panels.pick_images()
-asked = predict_panels.pick_models(models)
-for place, image in enumerate(images):
-    st.divider()
-    predict_panels.answers(place, image, asked)
+show()

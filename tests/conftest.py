@@ -53,7 +53,7 @@ def end_runs(folder: Path) -> None:
 def trained_folder(tmp_path_factory):
     """The folder of a run trained to its end, once for all tests: LeNet-5 on the digits."""
     from cnnviz.runs import create_run
-    from cnnviz.runs.worker import execute
+    from cnnviz.runs.trainer.worker import execute
     from cnnviz.training.recipe import default_recipe
 
     with pytest.MonkeyPatch.context() as patch:
@@ -68,7 +68,7 @@ def untrained():
     """A network for CIFAR-10 whose only weights are random ones, whatever has been trained."""
     from cnnviz.architectures import list_variants
     from cnnviz.settings import checkpoints_dir
-    from cnnviz.training.checkpoints import list_checkpoints
+    from cnnviz.training.saved.checkpoints import list_checkpoints
 
     trained = {checkpoint.card.variant for checkpoint in list_checkpoints(checkpoints_dir())}
     names = [each.name for each in list_variants() if each.edition == "cifar"]

@@ -5,7 +5,7 @@ import pytest
 from cnnviz import compare as module
 from cnnviz.compare import compare, compare_one, group_seeds
 from cnnviz.runs import publish
-from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from cnnviz.architectures import list_variants
 from cnnviz.cli.arguments import make_parser
 from cnnviz.settings import ROOT
-from cnnviz.training.checkpoints import scan_checkpoints
+from cnnviz.training.saved.checkpoints import scan_checkpoints
 
 README = (ROOT / "README.md").read_text()
 

@@ -2,7 +2,7 @@
 
 from cnnviz.anatomy.inputs import check_input_size, parse_input_size
 from cnnviz.anatomy.latency import measure_latency
-from cnnviz.anatomy.recorder import Call, OperatorRecorder
+from cnnviz.anatomy.operators.recorder import Call, OperatorRecorder
 from cnnviz.anatomy.result import Layer, Trace, format_shape, format_shapes
 from cnnviz.anatomy.second_opinion import Opinion, second_opinion
 from cnnviz.anatomy.tracing import trace

@@ -26,13 +26,13 @@ from torch.overrides import TorchFunctionMode
 
 from cnnviz.anatomy.clone import meta_clone
 from cnnviz.anatomy.inputs import check_input_size
-from cnnviz.anatomy.ledger import INPUT, Ledger
-from cnnviz.anatomy.meta_norm import QuickNorms
 from cnnviz.anatomy.modes import evaluating
-from cnnviz.anatomy.operators import bind
-from cnnviz.anatomy.propagation import propagate
-from cnnviz.anatomy.receptive_field import Field, Window
-from cnnviz.anatomy.recorder import Call, OperatorRecorder, tensors_in
+from cnnviz.anatomy.operators.known import bind
+from cnnviz.anatomy.operators.ledger import INPUT, Ledger
+from cnnviz.anatomy.operators.meta_norm import QuickNorms
+from cnnviz.anatomy.operators.propagation import propagate
+from cnnviz.anatomy.operators.receptive_field import Field, Window
+from cnnviz.anatomy.operators.recorder import Call, OperatorRecorder, tensors_in
 from cnnviz.anatomy.result import Layer
 from cnnviz.anatomy.tracing import trace
 from cnnviz.errors import CnnvizError

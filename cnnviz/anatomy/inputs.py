@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cnnviz.anatomy.operators import KIND
+from cnnviz.anatomy.operators.known import KIND
 from cnnviz.errors import CnnvizError
 
 LARGEST_SIDE = 65_536

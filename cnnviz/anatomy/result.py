@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.anatomy.receptive_field import Window
+from cnnviz.anatomy.operators.receptive_field import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class Layer:
             the operator is not known.
         bias_adds: additions of a bias, not part of `macs`.
         other_ops: arithmetic outside contractions: normalisation, pooling, activations,
-            element-wise work; see `cnnviz.anatomy.costs` for the convention.
+            element-wise work; see `cnnviz.anatomy.operators.costs` for the convention.
         output_bytes: memory that the call allocates for its outputs; 0 for views and in-place
             calls.
         receptive_field: side in input pixels of what one output position sees, the larger side

@@ -6,8 +6,9 @@ for each byte it moves can reach at most min(peak, I · bandwidth) of them a sec
 measured here: the one by a large matrix product, the other by a large copy.
 
 FLOPs are two for each multiply–accumulate, and one for each addition of a bias and other
-arithmetic operation (`cnnviz.anatomy.costs`). Bytes are those of an operator's inputs, weights and
-outputs, each moved once; what stays in a cache moves less, so a point may stand above the roof.
+arithmetic operation (`cnnviz.anatomy.operators.costs`). Bytes are those of an operator's inputs,
+weights and outputs, each moved once; what stays in a cache moves less, so a point may stand above
+the roof.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import torch
 from torch import nn
 
 from cnnviz.anatomy.inputs import check_input_size
-from cnnviz.anatomy.ledger import storage_of
 from cnnviz.anatomy.modes import evaluating
-from cnnviz.anatomy.recorder import Call, OperatorRecorder, tensors_in
+from cnnviz.anatomy.operators.ledger import storage_of
+from cnnviz.anatomy.operators.recorder import Call, OperatorRecorder, tensors_in
 from cnnviz.anatomy.result import Layer
 from cnnviz.anatomy.tracing import trace
 from cnnviz.errors import CnnvizError

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from cnnviz.anatomy.clone import meta_clone, real_clone
-from cnnviz.anatomy.costs import AtenCounter, cost_of, needs_counter
 from cnnviz.anatomy.inputs import Place, check_input_size, explain_misfit
-from cnnviz.anatomy.ledger import INPUT, Ledger, storage_of
-from cnnviz.anatomy.memory import saved_bytes
-from cnnviz.anatomy.meta_norm import QuickNorms
-from cnnviz.anatomy.operators import KIND, Operation, bind, groups_of
-from cnnviz.anatomy.propagation import propagate
-from cnnviz.anatomy.receptive_field import CONSTANT, Field
-from cnnviz.anatomy.recorder import Call, OperatorRecorder, name_calls, tensors_in
+from cnnviz.anatomy.operators.costs import AtenCounter, cost_of, needs_counter
+from cnnviz.anatomy.operators.known import KIND, Operation, bind, groups_of
+from cnnviz.anatomy.operators.ledger import INPUT, Ledger, storage_of
+from cnnviz.anatomy.operators.memory import saved_bytes
+from cnnviz.anatomy.operators.meta_norm import QuickNorms
+from cnnviz.anatomy.operators.propagation import propagate
+from cnnviz.anatomy.operators.receptive_field import CONSTANT, Field
+from cnnviz.anatomy.operators.recorder import Call, OperatorRecorder, name_calls, tensors_in
 from cnnviz.anatomy.result import Layer, Trace
 from cnnviz.errors import CnnvizError
 

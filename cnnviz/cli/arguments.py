@@ -7,8 +7,10 @@ import sys
 from functools import partial
 from typing import NoReturn
 
-from cnnviz.cli import commands, runs_arguments, sight_arguments
+from cnnviz.cli import commands
 from cnnviz.cli.parts import add_command, add_knobs, positive
+from cnnviz.cli.runs import arguments as runs_arguments
+from cnnviz.cli.sight import arguments as sight_arguments
 
 
 class _Parser(argparse.ArgumentParser):

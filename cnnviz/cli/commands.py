@@ -28,7 +28,7 @@ def list_command(options: argparse.Namespace) -> None:
 
     def trace_all() -> list[dict[str, Any]]:
         from cnnviz import architectures
-        from cnnviz.catalogue import variant_rows
+        from cnnviz.networks.catalogue import variant_rows
 
         return variant_rows(architectures.list_variants())
 
@@ -40,7 +40,7 @@ def list_command(options: argparse.Namespace) -> None:
 def inspect_command(options: argparse.Namespace) -> None:
     """Print a network, operator by operator."""
     from cnnviz.anatomy.markdown import to_markdown
-    from cnnviz.own_networks import inspect_network
+    from cnnviz.networks.own import inspect_network
 
     knobs = checked(lambda: given_knobs(options))
     traced = checked(lambda: inspect_network(options.name, options.input, options.classes, knobs))
@@ -121,7 +121,7 @@ def data_command(options: argparse.Namespace) -> None:
 
 def evaluate_command(options: argparse.Namespace) -> None:
     """Recompute a checkpoint's accuracy, its confusions and its calibration."""
-    from cnnviz.runs.worker import recompute
+    from cnnviz.runs.trainer.worker import recompute
 
     found = recompute(options.checkpoint)
     if options.json:

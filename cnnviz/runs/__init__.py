@@ -43,8 +43,8 @@ from cnnviz.runs.queue import (
 )
 
 if TYPE_CHECKING:
-    from cnnviz.runs.plan import Assumptions as Assumptions
-    from cnnviz.runs.plan import plan_sweep as plan_sweep
+    from cnnviz.runs.costs.plan import Assumptions as Assumptions
+    from cnnviz.runs.costs.plan import plan_sweep as plan_sweep
     from cnnviz.runs.requests import grid as grid
     from cnnviz.runs.requests import request_runs as request_runs
     from cnnviz.runs.summary import Summary as Summary
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from cnnviz.runs.summary import summarise as summarise
 
 _HOME = {
-    "Assumptions": "plan",
-    "plan_sweep": "plan",
+    "Assumptions": "costs.plan",
+    "plan_sweep": "costs.plan",
     "grid": "requests",
     "request_runs": "requests",
     "Summary": "summary",

@@ -30,7 +30,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs.metrics import Metrics, last_epoch, parse_metrics
 from cnnviz.runs.processes import is_alive, this_host
 from cnnviz.settings import runs_dir
-from cnnviz.training.files import atomic_write, inside, safe_name
+from cnnviz.training.saved.files import atomic_write, inside, safe_name
 
 if TYPE_CHECKING:  # it needs torch, which a list of runs does not
     from cnnviz.training.recipe import Recipe

@@ -14,11 +14,11 @@ from cnnviz.runs.locks import queue_lock
 from cnnviz.runs.processes import end, kill_group, this_host
 from cnnviz.runs.queue import enqueue
 from cnnviz.settings import checkpoints_dir, runs_dir
-from cnnviz.training.files import atomic_write, inside, safe_name
+from cnnviz.training.saved.files import atomic_write, inside, safe_name
 
 if TYPE_CHECKING:
-    from cnnviz.training.checkpoints import Checkpoint
     from cnnviz.training.recipe import Recipe
+    from cnnviz.training.saved.checkpoints import Checkpoint
 
 #: Characters of a note.
 LONGEST_NOTE = 2_000
@@ -187,7 +187,7 @@ def publish(run: Run, name: str | None = None) -> Checkpoint:
     `name` defaults to the variant's. Weights are copied as they are, so the card's figures stay
     those of the very file.
     """
-    from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+    from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
 
     found = list_checkpoints(run.path)
     # A run that was killed while it was evaluated has weights, and a card without an accuracy.

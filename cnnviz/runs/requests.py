@@ -14,8 +14,8 @@ from cnnviz.registry import list_variants
 from cnnviz.runs.folder import About, Run, list_runs
 from cnnviz.runs.launch import create_run
 from cnnviz.runs.queue import MOST_WAITING, enqueue, enqueue_all
-from cnnviz.training.files import safe_name
 from cnnviz.training.recipe import Recipe, default_recipe, settings
+from cnnviz.training.saved.files import safe_name
 
 #: Seeds of one request: with more, write them out.
 MOST_SEEDS = 100

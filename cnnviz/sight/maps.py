@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cnnviz.sight.passes import Site, check_images, find_sites, frozen_twin, run_to
+from cnnviz.sight.backward.passes import Site, check_images, find_sites, frozen_twin, run_to
 
 
 def feature_maps(model: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:

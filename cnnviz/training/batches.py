@@ -17,8 +17,8 @@ from cnnviz.training.augment import (
     resize,
 )
 from cnnviz.training.data import ImageSet
-from cnnviz.training.devices import memory_format
-from cnnviz.training.distributed import World
+from cnnviz.training.devices.choice import memory_format
+from cnnviz.training.devices.distributed import World
 from cnnviz.training.keyed import AUGMENT, MIX, ORDER, Draw, generator, key, to_device
 from cnnviz.training.recipe import Recipe
 

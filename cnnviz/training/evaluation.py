@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cnnviz.errors import CnnvizError
 from cnnviz.training.augment import fit, normalise
 from cnnviz.training.calibration import Calibration, Tally
-from cnnviz.training.devices import exact_fp32, memory_format
+from cnnviz.training.devices.choice import exact_fp32, memory_format
 
 
 @dataclass(frozen=True)

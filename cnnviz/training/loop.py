@@ -19,9 +19,8 @@ import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.training.batches import Batch, Batches
-from cnnviz.training.compiled import Call, CompiledNetwork
 from cnnviz.training.data import ImageSet, held_out
-from cnnviz.training.devices import (
+from cnnviz.training.devices.choice import (
     choose_precision,
     device_name,
     memory_format,
@@ -30,11 +29,12 @@ from cnnviz.training.devices import (
     seed,
     tune,
 )
-from cnnviz.training.distributed import World
+from cnnviz.training.devices.compiled import Call, CompiledNetwork
+from cnnviz.training.devices.distributed import World
+from cnnviz.training.devices.mixed import mixed_precision
 from cnnviz.training.evaluation import Evaluation, evaluate
 from cnnviz.training.initial import adopt, freeze_all_but_last, refuse_input, train_mode
 from cnnviz.training.keyed import NETWORK, keyed_seed
-from cnnviz.training.mixed import mixed_precision
 from cnnviz.training.optim import (
     WeightAverage,
     batch_loss,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui import links, memory, theme, url
+from cnnviz.ui.look import theme
+from cnnviz.ui.state import links, memory, url
 
 ICON = str(Path(__file__).parent / "icon.png")
 

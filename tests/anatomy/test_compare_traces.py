@@ -9,7 +9,7 @@ from torch import nn
 from cnnviz.anatomy import trace
 from cnnviz.anatomy.compare_traces import compare_traces, describe_ratio, steps
 from cnnviz.architectures import list_variants
-from cnnviz.catalogue import inspect_variant
+from cnnviz.networks.catalogue import inspect_variant
 
 
 def compared(left, right):

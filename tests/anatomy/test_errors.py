@@ -9,8 +9,8 @@ from cnnviz import registry
 from cnnviz.anatomy import check_input_size, parse_input_size, trace
 from cnnviz.anatomy.inputs import Place
 from cnnviz.architectures import list_variants
-from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
+from cnnviz.networks.catalogue import inspect_variant
 
 
 def message(model, size):

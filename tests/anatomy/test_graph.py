@@ -4,7 +4,7 @@ from torch import nn
 
 from cnnviz.anatomy import trace
 from cnnviz.anatomy.graph import INPUT, OUTPUT, Graph
-from cnnviz.catalogue import inspect_variant
+from cnnviz.networks.catalogue import inspect_variant
 from tests.anatomy.nets import Branches, LayerScale, Shared
 
 NOTHING: frozenset[str] = frozenset()

@@ -2,7 +2,7 @@ from torch import nn
 
 from cnnviz.anatomy import trace as trace_of
 from cnnviz.anatomy.markdown import to_markdown
-from cnnviz.catalogue import inspect_variant
+from cnnviz.networks.catalogue import inspect_variant
 
 
 def rows_of(text):

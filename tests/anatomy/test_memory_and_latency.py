@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from cnnviz import registry
 from cnnviz.anatomy import measure_latency, trace
-from cnnviz.anatomy.memory import batch_bytes
+from cnnviz.anatomy.operators.memory import batch_bytes
 from cnnviz.errors import CnnvizError
 
 

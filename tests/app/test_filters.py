@@ -4,12 +4,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz.images import sample_photos
+from cnnviz.networks.subjects import find_subject
 from cnnviz.settings import ROOT
 from cnnviz.sight import filters
-from cnnviz.subjects import find_subject
-from cnnviz.ui.filters_grid import named, sentence
-from cnnviz.ui.filters_unit import activation_after, describe
-from cnnviz.ui.sight_caches import trace_of
+from cnnviz.ui.cache.scans import trace_of
+from cnnviz.ui.filters.grid import named, sentence
+from cnnviz.ui.filters.one_filter import activation_after, describe
 
 PAGE = str(ROOT / "pages" / "filters.py")
 

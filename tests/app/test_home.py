@@ -3,7 +3,7 @@ from streamlit.testing.v1 import AppTest
 import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.settings import ROOT
-from cnnviz.ui import links
+from cnnviz.ui.state import links
 
 SHELL = str(ROOT / "cnnviz" / "ui" / "shell.py")
 

@@ -11,7 +11,7 @@ from cnnviz.images import encode_png, sample_photos
 from cnnviz.prediction import predict
 from cnnviz.runs import publish
 from cnnviz.settings import ROOT
-from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
 
 PAGE = str(ROOT / "pages" / "predict.py")
 CAT = sample_photos()["cat"]
@@ -87,7 +87,7 @@ def test_a_deep_link_chooses_the_model(finished, no_checkpoints):
 
 def other(finished, folder, **changes):
     """Publish a network that differs from the run's in one weight."""
-    from cnnviz.training.checkpoints import list_checkpoints, save_checkpoint
+    from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
 
     source = list_checkpoints(finished.path)[0]
     model = source.load_model()

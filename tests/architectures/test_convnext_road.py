@@ -7,7 +7,7 @@ from torch import nn
 
 from cnnviz.anatomy.effective_field import LeaveWeights
 from cnnviz.architectures import build, convnext_road
-from cnnviz.catalogue import inspect_variant
+from cnnviz.networks.catalogue import inspect_variant
 from tests.architectures.counting import count
 
 # Billions of multiply-accumulates, the paper's Table 10 from ResNet-50 to "fewer norms".

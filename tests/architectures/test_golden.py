@@ -11,7 +11,7 @@ import pytest
 
 from cnnviz.anatomy import format_shape
 from cnnviz.architectures import list_variants
-from cnnviz.catalogue import inspect_variant
+from cnnviz.networks.catalogue import inspect_variant
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = [variant.name for variant in list_variants()]

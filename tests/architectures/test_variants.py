@@ -8,8 +8,8 @@ import torch
 from cnnviz import registry
 from cnnviz.anatomy.compare_traces import compare_traces
 from cnnviz.architectures import build, list_variants
-from cnnviz.catalogue import inspect_variant
 from cnnviz.errors import CnnvizError
+from cnnviz.networks.catalogue import inspect_variant
 from tests.architectures.counting import count
 
 ALL = [variant.name for variant in list_variants()]

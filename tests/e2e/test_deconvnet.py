@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from cnnviz.ui.deconv_views import VIEWS
+from cnnviz.ui.deconvnet.views import VIEWS
 from tests.e2e.conftest import serious_violations, settled
 
 

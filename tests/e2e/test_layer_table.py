@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz import registry
-from cnnviz.ui import caches
-from cnnviz.ui.explore_state import Selection
+from cnnviz.ui.cache import networks
+from cnnviz.ui.pick.selection import Selection
 from tests.e2e.conftest import settled
 
 HEAD, ROW = 38, 35  # heights in pixels
@@ -57,7 +57,7 @@ def test_a_row_is_chosen_and_the_choice_taken_back(visit: Callable[..., Page], s
 def test_the_row_that_was_pressed_is_chosen_where_the_browser_sorted_them(
     visit: Callable[..., Page], server: str
 ):
-    frame = caches.layer_frame(*Selection(registry.get("resnet18")).arguments)
+    frame = networks.layer_frame(*Selection(registry.get("resnet18")).arguments)
     page = visit(f"{server}/explore?variant=resnet18")
     for _ in range(2):  # from the smallest, then from the largest
         press(page, 36 + 178 + 42 + 95 + 95 + 30, HEAD // 2)  # the title "Parameters"

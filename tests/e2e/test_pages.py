@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-from cnnviz.ui.links import PAGES
+from cnnviz.ui.state.links import PAGES
 from tests.e2e.conftest import screenshot, serious_violations, settled
 
 

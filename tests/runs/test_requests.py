@@ -8,9 +8,9 @@ import pytest
 
 from cnnviz import runs
 from cnnviz.errors import CnnvizError
-from cnnviz.runs import plan as planning
 from cnnviz.runs import queue, requests
-from cnnviz.runs.plan import Assumptions, plan_sweep
+from cnnviz.runs.costs import plan as planning
+from cnnviz.runs.costs.plan import Assumptions, plan_sweep
 from cnnviz.settings import ROOT
 from cnnviz.training.recipe import default_recipe
 

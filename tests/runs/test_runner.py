@@ -255,7 +255,7 @@ def test_a_signal_never_reaches_another_process(start):
 def test_a_first_signal_is_heard_and_a_second_one_ends_at_once(start):
     process = start(
         "import threading, time\n"
-        "from cnnviz.runs.worker import _signals\n"
+        "from cnnviz.runs.trainer.worker import _signals\n"
         "asked = threading.Event()\n"
         "with _signals(asked):\n"
         "    print('ready', flush=True)\n"

@@ -16,11 +16,12 @@ import torch
 
 from cnnviz import runs
 from cnnviz.errors import CnnvizError
-from cnnviz.runs import folder, worker
+from cnnviz.runs import folder
+from cnnviz.runs.trainer import worker
 from cnnviz.settings import ROOT, runs_dir
-from cnnviz.training import files
-from cnnviz.training.checkpoints import list_checkpoints, read_checkpoint, save_checkpoint
 from cnnviz.training.recipe import default_recipe
+from cnnviz.training.saved import files
+from cnnviz.training.saved.checkpoints import list_checkpoints, read_checkpoint, save_checkpoint
 
 EPOCH = {"kind": "epoch", "epoch": 1, "step": 3, "train_loss": 2.0, "train_accuracy": 0.25}
 

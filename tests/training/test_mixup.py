@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from cnnviz.training import data
 from cnnviz.training.batches import Batches
-from cnnviz.training.distributed import World
+from cnnviz.training.devices.distributed import World
 from cnnviz.training.optim import batch_loss
 from cnnviz.training.recipe import default_recipe
 

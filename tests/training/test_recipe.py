@@ -6,7 +6,7 @@ from cnnviz import architectures
 from cnnviz.errors import CnnvizError
 from cnnviz.settings import ROOT
 from cnnviz.training import recipe as recipes
-from cnnviz.training.checkpoints import read_checkpoint
+from cnnviz.training.saved.checkpoints import read_checkpoint
 
 
 @pytest.mark.parametrize("variant", [v.name for v in architectures.list_variants()])

@@ -1,0 +1,1 @@
+"""Charts of what layers and networks cost."""

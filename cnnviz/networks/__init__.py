@@ -1,0 +1,1 @@
+"""How a name becomes a network, ours or torchvision's or one's own; with weights, a subject."""

@@ -1,0 +1,1 @@
+"""What a network's answer rests on: occlusion, Grad-CAM, invariance, random weights."""

@@ -1,0 +1,1 @@
+"""Where a network trains: one device or several processes, precision, compilation."""

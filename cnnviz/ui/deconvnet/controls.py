@@ -1,0 +1,180 @@
+"""What the views of the Deconvnet page share: rule, scale, unit, cautions, downloads.
+
+The page Filters has the scale and the downloads too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.anatomy import Layer
+from cnnviz.networks.subjects import Subject
+from cnnviz.sight.backward.rules import Rule
+from cnnviz.ui.cache import scans
+from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.state import links, url
+
+RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
+Scale = Literal["each", "all"]
+SCALES: dict[Scale, str] = {"each": "Each its own", "all": "One for all"}
+
+_Name = TypeVar("_Name", bound=str)
+
+#: The unit that was chosen, an int or None; `keep_unit` holds it and the URL together.
+UNIT = "deconv_unit"
+_UNIT_OF = "deconv_unit_of"
+
+# Operators for which the paper has no rule.
+_EXTENDED = {
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "relu6": "ReLU6",
+    "hardswish": "hard swish",
+    "sigmoid": "the sigmoid",
+    "tanh": "tanh",
+    "layer_norm": "layer normalisation",
+}
+
+
+def pick_one(
+    label: str, key: str, options: Mapping[_Name, str], default: _Name, tip: str = ""
+) -> _Name:
+    """Write a control whose choice stands in the URL under the name `key`."""
+    url.keep_choice(key, options, default)
+    chosen = st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        required=True,
+        format_func=options.__getitem__,
+        help=tip or None,
+    )
+    return chosen or default
+
+
+def pick_rule() -> Rule:
+    """Write the picker of how the signal passes a rectifier on its way back."""
+    return pick_one(
+        "Rule",
+        "rule",
+        RULES,
+        "deconvnet",
+        "How the signal passes a rectifier on its way back. Deconvnet passes what is positive on "
+        "the way back, the gradient what was positive on the way up, guided backpropagation what "
+        "is both.",
+    )
+
+
+def pick_scale() -> Scale:
+    """Write the picker of the scale of signed pictures."""
+    return pick_one(
+        "Contrast",
+        "scale",
+        SCALES,
+        "each",
+        "Each its own: every picture at full contrast, which shows patterns best. One for all: a "
+        "weak one looks weak. Zero has the same tone in both.",
+    )
+
+
+def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> str:
+    """Let the URL's ``unit`` and the chosen one say the same; call it before the picker.
+
+    A choice ends with its layer: units of two layers have nothing in common but a number. Returns
+    a sentence where the URL asks for a unit that is not there, else "".
+    """
+    url.chosen_by(UNIT)
+    state, asked = st.session_state, url.read("unit") or ""
+    problem = ""
+    moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
+    state[_UNIT_OF] = (subject.name, layer)
+    fresh = asked != url.seen().get(UNIT, "")  # a link, or the browser's back button
+    returned = UNIT not in state and not moved  # from a view or a page without its picker
+    if (fresh or returned) and asked.isdecimal() and int(asked) < total:
+        state[UNIT] = int(asked)
+    elif moved or fresh or state.get(UNIT) not in range(total):
+        state[UNIT] = default
+        if fresh and asked:
+            problem = f"{layer} has no unit {url.quoted(asked)}: its units are 0 to {total - 1}."
+    if state[UNIT] is None:
+        state[UNIT] = default
+    # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
+    state[UNIT] = state[UNIT]
+    text = "" if state[UNIT] is None else str(state[UNIT])
+    url.write("unit", text)
+    url.seen()[UNIT] = text  # not as "unit", which is what Filters has seen
+    return problem
+
+
+def choose(unit: int) -> None:
+    """Choose a unit, before a rerun."""
+    st.session_state[UNIT] = unit
+
+
+def caution(subject: Subject, shows: str) -> None:
+    """Say what the view's pictures show, and what they do not."""
+    st.subheader("How to read it", anchor=False)
+    st.markdown(
+        f"{shows} A deconvnet keeps one activation, sets all others to zero and runs the network "
+        "backwards: pools put the signal where the maximum was, rectifiers pass what is positive, "
+        "convolutions are transposed (Zeiler and Fergus 2013, section 2.1). **It is no evidence "
+        "for a class:** deconvnet and guided backpropagation partly recover the image whatever "
+        "the weights (Nie et al. 2018, "
+        "[arXiv 1805.07039](https://arxiv.org/abs/1805.07039))."
+    )
+    extended = extensions(subject)
+    if extended:
+        st.caption(
+            f"This network has {' and '.join(extended)}, for which the paper has no rule. The "
+            "rules used here are this project's own extension: an activation function passes what "
+            "is positive on the way back (tanh all of it), and layer normalisation keeps the "
+            "deviation of each position fixed."
+        )
+
+
+def extensions(subject: Subject) -> list[str]:
+    """Return what the network has that the paper has no rule for."""
+    ops = {layer.op.rstrip("_") for layer in scans.trace_of(subject).layers}
+    return [words for op, words in _EXTENDED.items() if op in ops]
+
+
+def downloads(name: str, png: Callable[[], bytes], arrays: Callable[[], Mapping[str, Any]]) -> None:
+    """Offer the view as a picture and as arrays; both are made when asked for."""
+
+    def packed() -> bytes:
+        buffer = io.BytesIO()
+        given: dict[str, Any] = {key: np.asarray(array) for key, array in arrays().items()}
+        np.savez_compressed(buffer, **given)
+        return buffer.getvalue()
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "PNG",
+            png,
+            f"{name}.png",
+            "image/png",
+            on_click="ignore",
+            icon=":material/download:",
+            help="These pictures as one file",
+        )
+        st.download_button(
+            "NPZ",
+            packed,
+            f"{name}.npz",
+            "application/octet-stream",
+            on_click="ignore",
+            icon=":material/download:",
+            help="The numbers behind them as NumPy arrays",
+        )
+
+
+def layer_links(subject: Subject, layer: Layer) -> None:
+    """Link to other pages, with this layer open there."""
+    subject_picker.link_to_explore(subject, layer.path)
+    if layer.kind == "conv" and "filters" in links.PAGES:
+        links.link("filters", "Its filters →", model=subject.name, layer=layer.path)

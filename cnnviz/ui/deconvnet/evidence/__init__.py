@@ -1,0 +1,1 @@
+"""Deconvnet's evidence: heat maps, invariance, correspondence."""

@@ -1,0 +1,1 @@
+"""Deconvnet's units: a gallery of them, and one held beside it."""

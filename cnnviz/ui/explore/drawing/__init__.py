@@ -1,0 +1,1 @@
+"""Explore's drawing of a network: the picture, and the script that moves it."""

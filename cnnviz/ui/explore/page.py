@@ -1,0 +1,27 @@
+"""The page Explore: one network, layer by layer."""
+
+import streamlit as st
+
+from cnnviz.ui.cache import networks
+from cnnviz.ui.explore import portrait, views
+from cnnviz.ui.explore.pick import pick
+from cnnviz.ui.look import panels
+from cnnviz.ui.look.format import plain
+
+
+def show() -> None:
+    """Write the page."""
+    panels.head(
+        "Explore",
+        "Look inside a network: what it computes, layer by layer, and what that costs.",
+    )
+    selection, problems = pick()
+    # However many parts these are, those below keep their places, so that a browser keeps them too.
+    with st.container():
+        for problem in problems:
+            st.warning(plain(problem))
+        portrait.portrait(selection)
+    trace = networks.traced(*selection.arguments)
+    portrait.headline(selection.variant, trace)
+    st.space("small")
+    views.show(selection, trace)

@@ -1,0 +1,1 @@
+"""Pickers that pages share: a network and its weights, a layer, a photo."""

@@ -1,0 +1,1 @@
+"""What the app remembers and where: the URL, links, background work, memory."""

@@ -1,0 +1,34 @@
+"""The page Train: ask for runs, and watch them."""
+
+import streamlit as st
+
+from cnnviz import runs
+from cnnviz.ui.look import panels
+from cnnviz.ui.train import actions, queue, request_form, watch
+
+
+def show() -> None:
+    """Write the page."""
+    panels.head(
+        "Train",
+        "Start training runs and watch them learn. Each has a process of its own: close the page, "
+        "even the app, and it goes on.",
+    )
+    request_form.new_runs()
+    st.divider()
+    survey = runs.survey_runs()
+    messages = st.container()  # one that comes or goes moves nothing below into another place
+    with messages:
+        actions.say_refusal()
+        queue.broken(survey.problems)
+    if survey.runs:
+        found = {run.id: run for run in survey.runs}
+        with messages:
+            queue.ask_clusters(survey.runs)
+            watch.keep_run(found)
+        if len(found) > 1:
+            queue.show(survey.runs)
+        watch.show(found)
+    else:
+        st.session_state.pop("run", None)
+        st.info("No run yet. Press **Start training**: LeNet on the digits takes seconds.")
