@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cnnviz.anatomy import trace
-from tests.anatomy.test_counters import flop_counter_macs
+from tests.anatomy.operators.test_counters import flop_counter_macs
 
 
 class Block(nn.Module):

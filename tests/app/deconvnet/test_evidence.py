@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.app.views import headings, html_of, opened, taken
+from tests.app.deconvnet.views import headings, html_of, opened, taken
 
 VIEW = "evidence.heat_maps"
 

@@ -2,7 +2,7 @@
 
 from cnnviz.prediction import find_models
 from cnnviz.runs.trainer.snapshots import FOLDER, list_snapshots
-from tests.app.views import headings, html_of, opened, taken
+from tests.app.deconvnet.views import headings, html_of, opened, taken
 
 VIEW = "evolution"
 

@@ -6,7 +6,7 @@ import pytest
 from cnnviz.networks.subjects import find_subject
 from cnnviz.sight.evidence.correspondence import Box
 from cnnviz.ui.deconvnet.evidence import samples
-from tests.app.views import headings, html_of, opened, taken
+from tests.app.deconvnet.views import headings, html_of, opened, taken
 
 VIEW = "evidence.invariance"
 

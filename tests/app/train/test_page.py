@@ -10,7 +10,7 @@ from cnnviz import runs
 from cnnviz.runs.costs.estimate import Device
 from cnnviz.ui.cache import run_data
 from cnnviz.ui.train import recipe_form, request_form
-from tests.app.train_page import captions, errors, fine, html_of, labels, new_run, opened
+from tests.app.train.opened import captions, errors, fine, html_of, labels, new_run, opened
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from cnnviz import runs
 from cnnviz.runs import About, RunSurvey, folder
-from tests.app.train_page import fine, html_of, labels, new_run, opened, queued, training
+from tests.app.train.opened import fine, html_of, labels, new_run, opened, queued, training
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from cnnviz.runs import folder
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.files import atomic_write
 from cnnviz.ui.train.words import STATES, differences, duration
-from tests.app.train_page import (
+from tests.app.train.opened import (
     captions,
     errors,
     fine,
