@@ -24,7 +24,7 @@ from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 from cnnviz.settings import ROOT
 
 # What builds a variant and counts it.
-_DECIDING = ("architectures", "anatomy", "registry.py", "catalogue.py")
+_DECIDING = ("architectures", "anatomy", "registry.py", "networks")
 
 
 class ListedVariant(BaseModel, extra="forbid"):
@@ -62,7 +62,7 @@ def fingerprint() -> str:
         state.update(f"{part}\0".encode())
     own = (ROOT / "cnnviz" / name for name in _DECIDING)
     for place in (*own, _torchvision() / "models"):
-        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             state.update(f"{file.name}\0".encode() + file.read_bytes())
     return state.hexdigest()[:32]
 
