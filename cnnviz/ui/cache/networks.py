@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
@@ -25,18 +24,18 @@ from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effecti
 from cnnviz.anatomy.graph import Graph
 from cnnviz.charts.costs import by_layer, cost_map
 from cnnviz.compare import Costs, Network, Row, compare_one
-from cnnviz.images import decode, encode_png, sample_photos
+from cnnviz.images import decode, sample_photos
 from cnnviz.networks.catalogue import inspect_variant
 from cnnviz.networks.subjects import Subject
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.settings import cpu_threads
-from cnnviz.training.data import load
 from cnnviz.training.saved.checkpoints import Card, read_checkpoint
 from cnnviz.ui.cache import source_places
 from cnnviz.ui.cache.source_places import Knobs as Knobs
 
 #: What a network is made by: variant, knobs, input size (C, H, W) and number of classes.
 Arguments = tuple[str, Knobs, tuple[int, int, int], int]
+
 
 # The app shares the machine with the runs it starts.
 torch.set_num_threads(cpu_threads())
@@ -154,13 +153,6 @@ def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 -
 @st.cache_resource
 def _costs() -> dict[Network, Costs]:
     return {}
-
-
-@st.cache_data(show_spinner=False)
-def sample_digit() -> bytes:
-    """Return the first test image of the digits as PNG."""
-    digit = load("digits").test_images[0]  # (3, H, W)
-    return encode_png(np.ascontiguousarray(digit.permute(1, 2, 0).numpy()))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from cnnviz.ui.compare import panels
 from cnnviz.ui.look.panels import head
-from cnnviz.ui.predict.panels import trained_models
+from cnnviz.ui.pick.trained_models import trained_models
 from cnnviz.ui.state import url
 
 

@@ -16,7 +16,7 @@ from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.ui.cache import scans
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import links, url
 
 RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
@@ -175,6 +175,6 @@ def downloads(name: str, png: Callable[[], bytes], arrays: Callable[[], Mapping[
 
 def layer_links(subject: Subject, layer: Layer) -> None:
     """Link to other pages, with this layer open there."""
-    subject_picker.link_to_explore(subject, layer.path)
+    layer_picker.link_to_explore(subject, layer.path)
     if layer.kind == "conv" and "filters" in links.PAGES:
         links.link("filters", "Its filters →", model=subject.name, layer=layer.path)

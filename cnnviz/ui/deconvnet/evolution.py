@@ -19,7 +19,7 @@ from cnnviz.sight import Evolution
 from cnnviz.ui.cache import experiments, scans
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.controls import RULES, Scale
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import links, url
 
 #: Units shown at first, and at most.
@@ -87,12 +87,12 @@ def _nothing_kept(subject: Subject, run: Run | None) -> None:
 
 @url.fragment
 def _view(subject: Subject, run: Run, epochs: tuple[int, ...]) -> None:
-    layers = subject_picker.maps_or_say(subject)
+    layers = layer_picker.maps_or_say(subject)
     if not layers:
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        path = subject_picker.pick_layer(layers, subject_picker.first_layer(layers), notes)
+        path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
         units = _pick_units(subject, path, layers[path].output_shape[1])
         rule = controls.pick_rule()
         scale = controls.pick_scale()

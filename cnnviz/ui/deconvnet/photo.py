@@ -25,7 +25,7 @@ from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
 from cnnviz.ui.deconvnet.render import Frame, boxed, figure, grey_map, image, to_side
 from cnnviz.ui.deconvnet.tiling import Tile
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker, photo_picker
 from cnnviz.ui.state import links, url
 
 #: The strongest units that are shown; fewer where a reconstruction of a large image takes long.
@@ -80,13 +80,13 @@ class Shown:
 
 def show(subject: Subject) -> None:
     """Write the view: pickers, the strongest units, the chosen one, and the sanity check."""
-    layers = subject_picker.maps_or_say(subject)
+    layers = layer_picker.maps_or_say(subject)
     if not layers:
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        path = subject_picker.pick_layer(layers, subject_picker.first_layer(layers), notes)
-        data = subject_picker.pick_photo(subject)
+        path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
+        data = photo_picker.pick_photo(subject)
         rule = controls.pick_rule()
         scale = controls.pick_scale()
     try:

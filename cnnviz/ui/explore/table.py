@@ -14,8 +14,9 @@ from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.ui.cache import networks
 from cnnviz.ui.look import panels
+from cnnviz.ui.pick.layer_picker import KINDS
 from cnnviz.ui.pick.selection import Selection
-from cnnviz.ui.pick.subject_picker import KINDS, first_weights
+from cnnviz.ui.pick.subject_picker import first_weights
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.ui.cache import filter_sets, scans
 from cnnviz.ui.filters.state import Look, View
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker, photo_picker, subject_picker
 from cnnviz.ui.state import url
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def pick() -> Look:
     with notes:
         subject_picker.say_weights(subject)
         kernels = _kernels(subject)
-        maps = subject_picker.maps_of(subject)
+        maps = layer_picker.maps_of(subject)
         view = _keep_view(subject, kernels, maps)
     with row:
         layer = _pick_layer(subject, view, kernels, maps, notes)
-        photo = subject_picker.pick_photo(subject)
+        photo = photo_picker.pick_photo(subject)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "View",
@@ -55,7 +55,7 @@ def pick() -> Look:
             format_func=VIEWS.__getitem__,
             label_visibility="collapsed",
         )
-        subject_picker.link_to_explore(subject, layer)
+        layer_picker.link_to_explore(subject, layer)
         _table(subject, layer)
     return Look(subject, view, layer, photo)
 
@@ -98,7 +98,7 @@ def _pick_layer(
     last = url.read("layer") or st.session_state.get("layer", "")
     if view == "maps":
         rectified = [path for path, layer in maps.items() if layer.kind == "activation"]
-        return subject_picker.pick_layer(maps, (rectified or list(maps))[0], notes)
+        return layer_picker.pick_layer(maps, (rectified or list(maps))[0], notes)
     default = _convolution_before(subject, last, kernels)
     url.keep_choice("layer", kernels, default)
     return st.selectbox(

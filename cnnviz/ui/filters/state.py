@@ -16,7 +16,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Filters
 from cnnviz.ui.cache import scans
 from cnnviz.ui.filters.tiling import PART
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import links, url
 
 View = Literal["filters", "maps"]
@@ -105,7 +105,7 @@ def _span(part: int, count: int) -> str:
 
 def link_to_deconvnet(look: Look, layer: str, unit: int) -> None:
     """Write the link to what a unit of `layer` saw, where the layer has maps."""
-    if layer in subject_picker.maps_of(look.subject):
+    if layer in layer_picker.maps_of(look.subject):
         state = {"model": look.subject.name, "layer": layer, "unit": str(unit)}
         links.link("deconvnet", f"What unit {unit} saw →", **state)
 

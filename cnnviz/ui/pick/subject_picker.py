@@ -1,6 +1,6 @@
-"""Pickers that the pages Filters and Deconvnet share: network and weights, layer, photo.
+"""The pickers of a network and of its weights, which the pages Filters and Deconvnet share.
 
-The URL has them as ``model`` (a subject's name), ``layer`` and ``sample``.
+The URL has both as ``model``, a subject's name.
 """
 
 from __future__ import annotations
@@ -11,22 +11,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz import registry
-from cnnviz.anatomy import Layer, format_shape
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode
 from cnnviz.networks.subjects import Subject, published_subject, random_subject, trained_subject
 from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.ui.cache import scans
-from cnnviz.ui.pick.selection import Selection
-from cnnviz.ui.predict import panels
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-
-#: The kinds of operators whose outputs are looked at.
-KINDS = ("conv", "activation", "pool", "norm", "merge")
 
 
 def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject:
@@ -127,16 +120,6 @@ def _weights_label(subject: Subject) -> str:
     return subject.weights_title + turned
 
 
-def link_to_explore(subject: Subject, layer: str) -> None:
-    """Link to a layer of the subject's network, with its knobs and sizes, as Explore draws it."""
-    network = Selection(
-        subject.variant, dict(subject.knobs), subject.input_size, subject.num_classes
-    )
-    links.link(
-        "explore", "This layer in Explore →", **network.to_query(), view="drawing", layer=layer
-    )
-
-
 def say_weights(subject: Subject) -> None:
     """Say what the weights are where that is not a trained network's; call it below the pickers.
 
@@ -165,71 +148,3 @@ def say_weights(subject: Subject) -> None:
             else:
                 url.rerun()
         url.stop()
-
-
-def maps_of(subject: Subject) -> dict[str, Layer]:
-    """Return the operators of a subject whose outputs are feature maps, by their paths."""
-    return {
-        layer.path: layer
-        for layer in scans.trace_of(subject).layers
-        if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
-    }
-
-
-def maps_or_say(subject: Subject) -> dict[str, Layer]:
-    """Return the same, and say so where there are none."""
-    layers = maps_of(subject)
-    if not layers:
-        st.info("This network has no feature maps: no layer keeps rows and columns.")
-    return layers
-
-
-def first_layer(layers: dict[str, Layer]) -> str:
-    """Return the layer to begin with: a rectified one in the middle of the network."""
-    rectified = [path for path, layer in layers.items() if layer.kind == "activation"]
-    return (rectified or list(layers))[len(rectified or layers) // 2]
-
-
-def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | None = None) -> str:
-    """Write the picker of one of `layers` and return its path.
-
-    Where a link names another layer, `notes`, or the place of the picker, says what is shown.
-    """
-    asked = url.read("layer")
-    # A name left over from another network is no mistake of the visitor's.
-    if asked is not None and asked not in layers and asked != url.seen().get("layer"):
-        (notes or st).warning(
-            f"{url.quoted(asked)} gives no feature maps in this network. Showing {default} instead."
-        )
-    url.keep_choice("layer", layers, default)
-    return st.selectbox(
-        "Layer",
-        list(layers),
-        key="layer",
-        format_func=lambda path: f"{path} · {format_shape(layers[path].output_shape)}",
-    )
-
-
-def pick_photo(subject: Subject | None = None) -> bytes:
-    """Write the picker of the photo and return its bytes: a sample, an upload or the camera's.
-
-    The first sample shows what `subject` was trained on, where that is digits.
-    """
-    samples = panels.samples()
-    digits = subject is not None and subject.dataset == "digits"
-    url.keep_choice("sample", samples, list(samples)[-1 if digits else 0])
-    sample = st.selectbox("Sample photo", list(samples), key="sample")
-    with st.popover("Your own", icon=":material/upload:"):
-        file = st.file_uploader("Your photo", type=panels.FILE_TYPES, key="own_photo")
-        camera = st.toggle("Use the camera", key="own_camera")
-        taken = st.camera_input("Take a photo", key="own_shot") if camera else None
-    given = file or taken
-    if given is None:
-        return samples[sample]
-    data = given.getvalue()
-    try:
-        decode(data, given.name)
-    except CnnvizError as error:
-        st.error(str(error))
-        return samples[sample]
-    return data

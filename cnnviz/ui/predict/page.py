@@ -3,7 +3,8 @@
 import streamlit as st
 
 from cnnviz.ui.look.panels import head
-from cnnviz.ui.predict import panels
+from cnnviz.ui.pick import trained_models
+from cnnviz.ui.predict import answers, pickers
 
 
 def show() -> None:
@@ -12,9 +13,9 @@ def show() -> None:
         "Predict",
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
-    models = panels.trained_models()
-    images = panels.pick_images()
-    asked = panels.pick_models(models)
+    models = trained_models.trained_models()
+    images = pickers.pick_images()
+    asked = pickers.pick_models(models)
     for place, image in enumerate(images):
         st.divider()
-        panels.answers(place, image, asked)
+        answers.answers(place, image, asked)

@@ -3,7 +3,7 @@ from streamlit.testing.v1 import AppTest
 
 SCRIPT = """
 import streamlit as st
-from cnnviz.ui import subject_picker
+from cnnviz.ui.pick import subject_picker
 
 if not st.session_state.get("elsewhere"):
     subject = subject_picker.pick_subject(st.container())

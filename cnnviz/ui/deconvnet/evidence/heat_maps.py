@@ -24,7 +24,7 @@ from cnnviz.ui.cache.experiments import Asked
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.evidence.samples import share
 from cnnviz.ui.look import panels, theme
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker, photo_picker
 from cnnviz.ui.state import url
 
 #: The side of the square, of the photo's side, and its step; the paper's squares are as large.
@@ -63,7 +63,7 @@ def show(subject: Subject) -> None:
 
 @url.fragment
 def _view(subject: Subject) -> None:
-    layers = subject_picker.maps_or_say(subject)
+    layers = layer_picker.maps_or_say(subject)
     if not layers:
         return
     try:
@@ -82,8 +82,8 @@ def _pick(subject: Subject, layers: dict[str, Layer]) -> _View:
     notes = st.container()
     rectified = [path for path, layer in layers.items() if layer.kind == "activation"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        path = subject_picker.pick_layer(layers, (rectified or list(layers))[-1], notes)
-        data = subject_picker.pick_photo(subject)
+        path = layer_picker.pick_layer(layers, (rectified or list(layers))[-1], notes)
+        data = photo_picker.pick_photo(subject)
         asked = experiments.ask(subject, data)
         target = _pick_class(subject, asked)
         size, stride = _pick_square(min(subject.input_size[1:]))

@@ -24,7 +24,7 @@ from cnnviz.ui.deconvnet.evidence import correspondence, samples
 from cnnviz.ui.deconvnet.evidence.heat_maps import class_name
 from cnnviz.ui.deconvnet.evidence.samples import Images, share
 from cnnviz.ui.look import panels, theme
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.state import url
 
 KINDS: dict[Transformation, str] = {
@@ -137,7 +137,7 @@ def _images(subject: Subject, which: str) -> Images:
     if which == "photos":
         return samples.photos(subject)
     if which == "own":
-        return samples.one_photo(subject, subject_picker.pick_photo(subject))
+        return samples.one_photo(subject, photo_picker.pick_photo(subject))
     number = samples.pick_number(
         "Number", "number", 100, "Which test image of each class: 1 is the first one"
     )

@@ -32,7 +32,7 @@ from cnnviz.ui.deconvnet.units.looked import (
     patches_of,
 )
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import url
 
 _PAGE, _PAGE_URL, _PAGE_OF = "deconv_page", "deconv_page_url", "deconv_page_of"
@@ -46,12 +46,12 @@ def show(subject: Subject) -> None:
 
 @url.fragment
 def _view(subject: Subject) -> None:
-    layers = subject_picker.maps_or_say(subject)
+    layers = layer_picker.maps_or_say(subject)
     if not layers:
         return
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        path = subject_picker.pick_layer(layers, subject_picker.first_layer(layers), notes)
+        path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
         order = _pick_order()
         rule = controls.pick_rule()
         with st.popover("Adjust", icon=":material/tune:"):

@@ -1,4 +1,4 @@
-"""The Predict page: photos in, every trained network's answer out."""
+"""What each network answers to a photo, and what it saw of it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import streamlit as st
 
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos
-from cnnviz.prediction import Prediction, survey_models
+from cnnviz.images import decode, display_name, encode_png, enlarge
+from cnnviz.prediction import Prediction
 from cnnviz.training.saved.checkpoints import Checkpoint
 from cnnviz.ui.cache import networks
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.format import milliseconds, percent
 from cnnviz.ui.look.words import data_name, without_data
-from cnnviz.ui.state import links, url
+from cnnviz.ui.predict.pickers import Image
 
-FILE_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"]
-UPLOAD_MB = 10
 TOP = 3
+
+
 #: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
 _MOST = 12
 
-Image = tuple[str, bytes]
 
 _STYLE = """<style>
 .seen { display: flex; gap: 1rem; flex-wrap: wrap; }
@@ -45,77 +44,6 @@ _STYLE = """<style>
 .answer .value { text-align: right; font-variant-numeric: tabular-nums; }
 .answer li:not(:first-child) { color: var(--muted); }
 </style>"""
-
-
-def trained_models() -> dict[str, Checkpoint]:
-    """The trained models; broken ones are named. Without any, says how to get one and stops."""
-    models, problems = survey_models()
-    known = {variant.name for variant in registry.list_variants()}
-    for name in [name for name, model in models.items() if model.card.variant not in known]:
-        variant = models.pop(name).card.variant
-        problems[name] = f"{name} is a {variant}, which this cnnviz does not know: update cnnviz."
-    for problem in problems.values():
-        st.warning(problem)
-    if not models:
-        st.info("No network has been trained yet. LeNet on the digits takes seconds.")
-        links.link("train", "Train LeNet on digits →", variant="lenet5", dataset="digits")
-        url.stop()
-    return models
-
-
-def samples() -> dict[str, bytes]:
-    """The sample pictures by what they show."""
-    return {**sample_photos(), "handwritten digit": networks.sample_digit()}
-
-
-def pick_images() -> list[Image]:
-    """Uploaded photos, or a sample where none was uploaded."""
-    upload, sample = st.columns([3, 2], gap="large")
-    with upload:
-        files = st.file_uploader(
-            "Your photos",
-            type=FILE_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=UPLOAD_MB,
-            key="photos",
-            help="They stay on this machine, in memory, for as long as this page is open.",
-        )
-    photos = samples()
-    with sample:
-        chosen = st.selectbox(
-            "Or a sample photo",
-            list(photos),
-            key="sample",
-            bind="query-params",
-            disabled=bool(files),
-            help="Photos that scikit-image ships, and a digit that no network was trained on",
-        )
-    if files:
-        return [(file.name, file.getvalue()) for file in files]
-    return [(chosen, photos[chosen])]
-
-
-def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
-    """Which models are asked: all of them unless some are chosen."""
-    wanted = st.query_params.get_all("model")
-    default = [name for name in wanted if name in models]
-    if len(models) == 1:
-        return models
-    chosen = st.multiselect(
-        "Networks",
-        list(models),
-        default=default,
-        format_func=lambda name: label(name, models[name]),
-        placeholder=f"All {len(models)} trained networks",
-        key="asked",
-    )
-    return {name: models[name] for name in chosen} or models
-
-
-def label(name: str, checkpoint: Checkpoint) -> str:
-    """What a model is called in a picker."""
-    card = checkpoint.card
-    return f"{card.title} · {card.dataset if name == card.variant else name}"
 
 
 def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
