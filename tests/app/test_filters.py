@@ -7,7 +7,7 @@ from cnnviz.images import sample_photos
 from cnnviz.networks.subjects import find_subject
 from cnnviz.settings import ROOT
 from cnnviz.sight import filters
-from cnnviz.ui.cache.scans import trace_of
+from cnnviz.ui.cache.subjects import trace_of
 from cnnviz.ui.filters.grid import named, sentence
 from cnnviz.ui.filters.one_filter import activation_after, describe
 

@@ -14,12 +14,12 @@ from torch.nn import Conv2d
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Filters, convolutions, filters
 from cnnviz.sight.filters import Order, Pair
-from cnnviz.ui.cache.scans import model_of
+from cnnviz.ui.cache import subjects
 
 
 def kernel_shapes(subject: Subject) -> dict[str, tuple[int, ...]]:
     """Return the shape of the kernels of each convolution, by its path, in the network's order."""
-    modules = model_of(subject).named_modules()
+    modules = subjects.model_of(subject).named_modules()
     return {
         path: tuple(module.weight.shape) for path, module in modules if isinstance(module, Conv2d)
     }
@@ -27,7 +27,7 @@ def kernel_shapes(subject: Subject) -> dict[str, tuple[int, ...]]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _filters(name: str, key: str, layer: str, _subject: Subject) -> Filters:  # noqa: ARG001
-    return filters(model_of(_subject), layer)
+    return filters(subjects.model_of(_subject), layer)
 
 
 def filters_of(subject: Subject, layer: str) -> Filters:
@@ -63,7 +63,7 @@ def filter_order(subject: Subject, layer: str, by: Order) -> NDArray[np.intp]:
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the filters of every layer …")
 def _filter_table(name: str, key: str, _subject: Subject) -> pd.DataFrame:  # noqa: ARG001
-    model = model_of(_subject)
+    model = subjects.model_of(_subject)
     rows = []
     for path in convolutions(model):
         found = filters(model, path)

@@ -10,7 +10,7 @@ from cnnviz.charts import compare as charts
 from cnnviz.compare import group_seeds
 from cnnviz.errors import CnnvizError
 from cnnviz.training.saved.checkpoints import Checkpoint
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import trained
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.panels import chart
 from cnnviz.ui.look.words import data_name, without_data
@@ -75,7 +75,7 @@ def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
         if checkpoint.card.accuracy is None:
             continue
         try:
-            row = networks.comparison_row(name, checkpoint.path, checkpoint.card.sha256).to_dict()
+            row = trained.comparison_row(name, checkpoint.path, checkpoint.card.sha256).to_dict()
         except CnnvizError as error:
             st.warning(str(error))
             continue

@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import subjects
 from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import links, url
 
@@ -139,7 +139,7 @@ def caution(subject: Subject, shows: str) -> None:
 
 def extensions(subject: Subject) -> list[str]:
     """Return what the network has that the paper has no rule for."""
-    ops = {layer.op.rstrip("_") for layer in scans.trace_of(subject).layers}
+    ops = {layer.op.rstrip("_") for layer in subjects.trace_of(subject).layers}
     return [words for op, words in _EXTENDED.items() if op in ops]
 
 

@@ -16,7 +16,7 @@ from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.runs import Run
 from cnnviz.sight import Evolution
-from cnnviz.ui.cache import experiments, scans
+from cnnviz.ui.cache import image_sets, run_epochs, scans
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.controls import RULES, Scale
 from cnnviz.ui.pick import layer_picker
@@ -49,8 +49,8 @@ _STYLE = """<style>
 
 def show(subject: Subject) -> None:
     """Write the view, or what to do where there are no weights of earlier epochs."""
-    run = experiments.run_of(subject)
-    epochs = experiments.snapshots_of(run) if run is not None else ()
+    run = run_epochs.run_of(subject)
+    epochs = run_epochs.snapshots_of(run) if run is not None else ()
     if run is None or not epochs:
         _nothing_kept(subject, run)
         return
@@ -78,7 +78,7 @@ def _nothing_kept(subject: Subject, run: Run | None) -> None:
             variant=subject.variant.name,
             **({"dataset": subject.dataset} if subject.dataset in ("cifar10", "digits") else {}),
         )
-    others = [name for name in experiments.models_with_epochs() if name != subject.name]
+    others = [name for name in run_epochs.models_with_epochs() if name != subject.name]
     if others:
         st.caption("These models have kept epochs:")
         for name in others[:6]:
@@ -101,9 +101,9 @@ def _view(subject: Subject, run: Run, epochs: tuple[int, ...]) -> None:
         st.info("Choose one or more units.")
         return
     try:
-        test = experiments.images_over(subject, len(epochs))
+        test = run_epochs.images_over(subject, len(epochs))
         moments = [
-            experiments.moment_of(subject, run, epoch, path, units, rule, test) for epoch in epochs
+            run_epochs.moment_of(subject, run, epoch, path, units, rule, test) for epoch in epochs
         ]
         found = Evolution(tuple(moments))
         seen = scans.seen_images(subject, found.indices.flatten())
@@ -193,7 +193,7 @@ def _table(
     subject: Subject, found: Evolution, pictures: list[list[Pixels]], images: Pixels | None
 ) -> str:
     """Rows are units, columns epochs."""
-    test = scans.images_for(subject).images
+    test = image_sets.images_for(subject).images
     labels = [test.classes[int(label)] for label in test.test_labels]
     head = "".join(f'<th scope="col">epoch {epoch}</th>' for epoch in found.epochs)
     rows = []

@@ -18,8 +18,8 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import tiled
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.patches import patch_boxes
-from cnnviz.ui.cache import scans
-from cnnviz.ui.cache.scans import Carried, PhotoMaps
+from cnnviz.ui.cache import photo_maps, subjects
+from cnnviz.ui.cache.photo_maps import Carried, PhotoMaps
 from cnnviz.ui.deconvnet import controls, render, sanity, tiling
 from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
 from cnnviz.ui.deconvnet.render import Frame, boxed, figure, grey_map, image, to_side
@@ -48,13 +48,13 @@ class Shown:
         self, units: list[int], rule: Rule, position: tuple[int, int] | None = None
     ) -> Carried:
         """Carry the units' activations back."""
-        return scans.carried_back(
+        return photo_maps.carried_back(
             self.subject, self.layer.path, tuple(units), rule, self.data, position
         )
 
     def frame(self, position: tuple[int, int]) -> Frame:
         """What a position sees of the photo."""
-        trace = scans.trace_of(self.subject)
+        trace = subjects.trace_of(self.subject)
         top, left, height, width = patch_boxes(self.layer, trace, torch.tensor(position)).tolist()
         return top, left, height, width
 
@@ -90,7 +90,7 @@ def show(subject: Subject) -> None:
         rule = controls.pick_rule()
         scale = controls.pick_scale()
     try:
-        shown = Shown(subject, layers[path], data, scans.maps_on(subject, path, data))
+        shown = Shown(subject, layers[path], data, photo_maps.maps_on(subject, path, data))
         _view(shown, rule, scale)
     except CnnvizError as error:
         st.error(str(error))

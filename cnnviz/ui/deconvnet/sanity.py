@@ -10,7 +10,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import signed_picture
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.evidence.sanity import SanityStep
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import photo_maps
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.controls import RULES
 from cnnviz.ui.deconvnet.render import figure, image, to_side
@@ -45,7 +45,7 @@ def offer(
     state[_URL] = text = "1" if wanted else ""
     url.write("check", text)
     if wanted:
-        _steps(scans.sanity_of(subject, layer, unit, rule, data), rule)
+        _steps(photo_maps.sanity_of(subject, layer, unit, rule, data), rule)
 
 
 def _steps(steps: list[SanityStep], rule: Rule) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz.anatomy import Trace
 from cnnviz.charts.costs import bars, cost_map
 from cnnviz.charts.costs.by_layer import Cost
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import cost_charts
 from cnnviz.ui.explore.portrait import idle_params, share_of
 from cnnviz.ui.look.format import count, si
 from cnnviz.ui.pick.selection import Selection
@@ -33,7 +33,7 @@ CHOICES = ("parameters", "macs", "activations")
 def cost(selection: Selection, trace: Trace) -> None:
     """Draw where the chosen cost sits: a map of all layers, stage by stage, bars by layer."""
     chosen = _pick()
-    view = networks.cost_view(selection.arguments, chosen)
+    view = cost_charts.cost_view(selection.arguments, chosen)
     st.subheader(view.areas[1], anchor=False)
     st.html(bars.STYLE + view.areas[0])
     st.subheader(view.stage_sentence, anchor=False)

@@ -17,7 +17,7 @@ from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.networks.subjects import Subject, published_subject, trained_subject
 from cnnviz.prediction import survey_models
 from cnnviz.training.saved.checkpoints import Card
-from cnnviz.ui.cache import networks, scans
+from cnnviz.ui.cache import measured, networks, subjects
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.pick import subject_picker
@@ -58,8 +58,8 @@ def field(selection: Selection, trace: Trace) -> None:
 
 def _field(selection: Selection, layer: Layer, subject: Subject | None) -> EffectiveField:
     if subject is None:
-        return networks.field_of(*selection.arguments, layer.path)
-    return networks.field_of_subject(subject.key, layer.path, subject, scans.model_of)
+        return measured.field_of(*selection.arguments, layer.path)
+    return measured.field_of_subject(subject.key, layer.path, subject, subjects.model_of)
 
 
 def _pick_layer(

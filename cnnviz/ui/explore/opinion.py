@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Opinion, Trace
 from cnnviz.errors import CnnvizError
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import measured
 from cnnviz.ui.explore.measured import agreed
 from cnnviz.ui.look.format import count, si
 from cnnviz.ui.pick.selection import Selection
@@ -40,7 +40,7 @@ def opinion(selection: Selection, trace: Trace) -> None:
     if not agreed(selection, trace, "opinion", "Ask torchinfo and fvcore", _PASSES):
         return
     try:
-        found = networks.opinions(*selection.arguments)
+        found = measured.opinions(*selection.arguments)
     except CnnvizError as error:
         st.error(str(error))
         return

@@ -14,7 +14,7 @@ from cnnviz.charts.costs import bars, by_layer
 from cnnviz.networks.catalogue import predecessor
 from cnnviz.registry import Variant
 from cnnviz.settings import checkpoints_dir
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import cost_charts, networks, source_code
 from cnnviz.ui.look import panels, theme
 from cnnviz.ui.look.format import count, percent, si, size
 from cnnviz.ui.look.glyphs import glyph
@@ -159,8 +159,8 @@ def where(selection: Selection) -> None:
     """Draw where parameters and multiplications sit."""
     for column, cost in zip(st.columns(2, gap="large"), by_layer.COSTS, strict=True):
         with column:
-            st.subheader(networks.cost_sentence(selection.arguments, cost), anchor=False)
-            st.html(bars.STYLE + networks.layer_bars(selection.arguments, cost))
+            st.subheader(cost_charts.cost_sentence(selection.arguments, cost), anchor=False)
+            st.html(bars.STYLE + cost_charts.layer_bars(selection.arguments, cost))
 
 
 def changes(selection: Selection) -> None:
@@ -205,7 +205,7 @@ def code(selection: Selection) -> None:
     URL has ``code`` where it is not.
     """
     name, knobs, _, _ = selection.arguments
-    sources = networks.sources(name, knobs)
+    sources = source_code.sources(name, knobs)
     st.header("The code", anchor=False)
     url.follow("code", "explore_code", {"": False, "yes": True})
     places = "; ".join(source.place for source in sources)

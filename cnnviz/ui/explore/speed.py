@@ -11,7 +11,7 @@ from cnnviz.anatomy import Trace
 from cnnviz.anatomy.roofline import Peaks, Roofline
 from cnnviz.charts.costs import roofline as charts
 from cnnviz.errors import CnnvizError
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import measured
 from cnnviz.ui.explore.measured import agreed
 from cnnviz.ui.look import panels, theme
 from cnnviz.ui.look.format import milliseconds, si
@@ -31,7 +31,7 @@ def speed(selection: Selection, trace: Trace) -> None:
     if not agreed(selection, trace, "speed", "Measure it on this machine", _PASSES):
         return
     try:
-        found = networks.speed(*selection.arguments)
+        found = measured.speed(*selection.arguments)
     except CnnvizError as error:
         st.error(str(error))
         return
@@ -55,7 +55,7 @@ def speed(selection: Selection, trace: Trace) -> None:
     _facts(found, peaks)
     _slowest(frame)
     if st.button("Measure again", key="explore_speed_again", icon=":material/refresh:"):
-        networks.forget_speed(*selection.arguments)
+        measured.forget_speed(*selection.arguments)
         url.rerun()
 
 

@@ -8,8 +8,8 @@ import streamlit as st
 from cnnviz.charts.filters import Spread, map_figure, overlay_figure
 from cnnviz.images import encode_png
 from cnnviz.sight import Activity, contrast
-from cnnviz.ui.cache import scans
-from cnnviz.ui.cache.scans import PhotoMaps
+from cnnviz.ui.cache import photo_maps
+from cnnviz.ui.cache.photo_maps import PhotoMaps
 from cnnviz.ui.deconvnet import controls
 from cnnviz.ui.filters import state, tiling
 from cnnviz.ui.filters.state import Look
@@ -25,7 +25,7 @@ _ORDERS = {"strongest": "Strongest first", "number": "Number"}
 @url.fragment
 def show(look: Look) -> None:
     """Draw all maps of the layer, and the chosen one large and over the photo."""
-    looked = scans.maps_on(look.subject, look.layer, look.photo)
+    looked = photo_maps.maps_on(look.subject, look.layer, look.photo)
     activity = Activity(looked.maps)
     _facts(activity)
     strongest = activity.strongest

@@ -14,7 +14,7 @@ from cnnviz.charts.filters import slices_figure, weights_figure
 from cnnviz.images import Pixels
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import Pair
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import photo_maps, subjects
 from cnnviz.ui.filters import state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import PART, Tile
@@ -40,7 +40,7 @@ def show(look: Look, found: Filters, pairs: list[Pair], unit: int, scale: float 
     st.subheader(f"Filter {unit}", anchor=False)
     tiling.said(describe(found, pairs, unit))
     _slices(found, unit, scale)
-    after = activation_after(scans.trace_of(look.subject), look.layer)
+    after = activation_after(subjects.trace_of(look.subject), look.layer)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         _download(look, found, unit)
         state.link_to_deconvnet(look, after.path if after else look.layer, unit)
@@ -164,7 +164,7 @@ def _on_photo(look: Look, after: Layer | None, unit: int) -> None:
         st.caption("A pass over a photo does not call this convolution, so it has no map.")
         return
     layers = (look.layer,) if after is None else (look.layer, after.path)
-    looked = {path: scans.maps_on(look.subject, path, look.photo) for path in layers}
+    looked = {path: photo_maps.maps_on(look.subject, path, look.photo) for path in layers}
     dark = theme.is_dark()
     cells = [_figure(looked[look.layer].seen, "The photo as the network sees it", "what it sees")]
     words = {look.layer: "the filter's answer"}

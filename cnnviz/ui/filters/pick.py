@@ -9,7 +9,7 @@ import streamlit as st
 from cnnviz.anatomy import Layer
 from cnnviz.errors import CnnvizError
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import filter_sets, scans
+from cnnviz.ui.cache import filter_sets, subjects
 from cnnviz.ui.filters.state import Look, View
 from cnnviz.ui.look.format import size
 from cnnviz.ui.pick import layer_picker, photo_picker, subject_picker
@@ -80,7 +80,7 @@ def _keep_view(subject: Subject, kernels: dict[str, str], maps: dict[str, Layer]
     url.keep_choice("view", VIEWS, "filters")
     # The picker of maps says itself what it does not know.
     if new and asked not in kernels and asked not in maps and state["view"] == "filters":
-        known = {layer.path for layer in scans.trace_of(subject).layers}
+        known = {layer.path for layer in subjects.trace_of(subject).layers}
         why = "has no filters and no feature maps" if asked in known else "is no layer of it"
         st.warning(f"{url.quoted(asked or '')} {why}. Showing another layer of {subject.title}.")
     view: View = state["view"]
@@ -113,7 +113,7 @@ def _pick_layer(
 def _convolution_before(subject: Subject, path: str, kernels: dict[str, str]) -> str:
     """The convolution whose output the operator at `path` is given, or the first of all."""
     before = next(iter(kernels))
-    for layer in scans.trace_of(subject).layers:
+    for layer in subjects.trace_of(subject).layers:
         if layer.path in kernels:
             before = layer.path
         if layer.path == path:

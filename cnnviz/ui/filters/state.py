@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Filters
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import subjects
 from cnnviz.ui.filters.tiling import PART
 from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import links, url
@@ -34,7 +34,7 @@ class Look:
     @property
     def row(self) -> Layer | None:
         """The layer in the trace; None where a pass does not call it once."""
-        layers = scans.trace_of(self.subject).layers
+        layers = subjects.trace_of(self.subject).layers
         return next((layer for layer in layers if layer.path == self.layer), None)
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer, format_shape
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import subjects
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
 
@@ -37,7 +37,7 @@ def maps_of(subject: Subject) -> dict[str, Layer]:
     """Return the operators of a subject whose outputs are feature maps, by their paths."""
     return {
         layer.path: layer
-        for layer in scans.trace_of(subject).layers
+        for layer in subjects.trace_of(subject).layers
         if len(layer.output_shape) == 4 and min(layer.output_shape[2:]) > 1 and layer.kind in KINDS
     }
 

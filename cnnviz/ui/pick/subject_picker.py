@@ -15,7 +15,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.networks.subjects import Subject, published_subject, random_subject, trained_subject
 from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import subjects
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def say_weights(subject: Subject) -> None:
         if st.button("Download them", icon=":material/download:", type="primary"):
             try:
                 with st.spinner(f"Downloading {subject.megabytes:.0f} MB …"):
-                    scans.model_of(subject)
+                    subjects.model_of(subject)
             except CnnvizError as error:
                 st.error(str(error))
             else:

@@ -15,19 +15,15 @@ from cnnviz.errors import CnnvizError
 from cnnviz.images import decode, display_name, encode_png, enlarge
 from cnnviz.prediction import Prediction
 from cnnviz.training.saved.checkpoints import Checkpoint
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import trained
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.format import milliseconds, percent
 from cnnviz.ui.look.words import data_name, without_data
 from cnnviz.ui.predict.pickers import Image
 
 TOP = 3
-
-
 #: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
 _MOST = 12
-
-
 _STYLE = """<style>
 .seen { display: flex; gap: 1rem; flex-wrap: wrap; }
 .seen figure { margin: 0; }
@@ -81,7 +77,7 @@ def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
 
 def _ask(name: str, checkpoint: Checkpoint, data: bytes) -> Prediction:
     digest = hashlib.sha256(data).hexdigest()
-    return networks.prediction(name, checkpoint.path, checkpoint.card.sha256, digest, data)
+    return trained.prediction(name, checkpoint.path, checkpoint.card.sha256, digest, data)
 
 
 def _seen(found: list[Prediction]) -> None:

@@ -11,7 +11,7 @@ from cnnviz.networks.subjects import find_subject
 from cnnviz.settings import ROOT, data_dir
 from cnnviz.sight import top_activations
 from cnnviz.training.data import load
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import jobs
 from cnnviz.ui.deconvnet.units import gallery
 
 PAGE = str(ROOT / "pages" / "deconvnet.py")
@@ -191,7 +191,7 @@ def test_dead_units_are_counted_and_shown(monkeypatch):
     first = next(m for m in model.modules() if isinstance(m, torch.nn.Conv2d))
     with torch.no_grad():
         first.bias[2:4] = -1e6
-    monkeypatch.setattr("cnnviz.ui.cache.scans.model_of", lambda subject: model)
+    monkeypatch.setattr("cnnviz.ui.cache.subjects.model_of", lambda subject: model)
     app = opened(model="lenet_modern@random")
     layer = app.selectbox(key="layer").options[1].split(" · ")[0]
     app.selectbox(key="layer").set_value(layer).run()
@@ -203,7 +203,7 @@ def test_dead_units_are_counted_and_shown(monkeypatch):
 
 
 def test_a_scan_is_kept_in_memory_and_on_disk():
-    scans._job.clear()
+    jobs.kept.clear()
     digits()
     kept = list((data_dir() / "unit-scans").glob("*.safetensors"))
     assert kept

@@ -12,7 +12,7 @@ from cnnviz.anatomy import Opinion
 from cnnviz.anatomy.roofline import Peaks
 from cnnviz.networks.subjects import Subject
 from cnnviz.settings import ROOT
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import measured, networks
 from cnnviz.ui.explore.opinion import verdict
 
 WEIGHTS = "ResNet18_Weights.IMAGENET1K_V1"
@@ -44,25 +44,25 @@ def text_of(app: AppTest) -> str:
 def quick_peaks(monkeypatch):
     """Peaks that need no measuring."""
     peaks = Peaks(flops=1e11, bandwidth=1e10, device="a machine", threads=1)
-    monkeypatch.setattr(networks.roofline, "measure_peaks", lambda device: peaks)
-    networks._peaks.clear()
+    monkeypatch.setattr(measured.roofline, "measure_peaks", lambda device: peaks)
+    measured._peaks.clear()
     yield
-    networks._peaks.clear()
+    measured._peaks.clear()
 
 
 def test_one_machine_has_one_roof(monkeypatch):
     """A peak that an operator surpasses is measured again, and the better one counts everywhere."""
     found = iter([Peaks(1.0, 1e10, "a machine", 1), Peaks(1e15, 1e9, "a machine", 1)])
-    monkeypatch.setattr(networks.roofline, "measure_peaks", lambda device: next(found))
-    networks._peaks.clear()
-    networks._speed.clear()
+    monkeypatch.setattr(measured.roofline, "measure_peaks", lambda device: next(found))
+    measured._peaks.clear()
+    measured._speed.clear()
     try:
-        first = networks.speed("lenet5", (), (1, 32, 32), 10)
+        first = measured.speed("lenet5", (), (1, 32, 32), 10)
         assert first.peaks == Peaks(1e15, 1e10, "a machine", 1)
-        assert networks.peaks() == first.peaks  # that of every other network, too
+        assert measured.peaks() == first.peaks  # that of every other network, too
     finally:
-        networks._peaks.clear()
-        networks._speed.clear()
+        measured._peaks.clear()
+        measured._speed.clear()
 
 
 def test_a_layer_on_a_picture():

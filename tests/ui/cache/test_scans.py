@@ -8,20 +8,20 @@ from cnnviz.networks.subjects import find_subject
 from cnnviz.sight import feature_maps, top_activations, unit_figures
 from cnnviz.training.augment import normalise, resize
 from cnnviz.training.data import load
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import image_sets, jobs, scans, subjects
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet_modern@random", "alexnet@imagenet"])
 def test_images_have_the_subjects_statistics_not_the_data_sets(name):
     subject = find_subject(name)
-    images = scans.images_for(subject).images
+    images = image_sets.images_for(subject).images
     assert (images.mean, images.std) == (subject.mean, subject.std)
     assert images.test_images.shape[1] == subject.input_size[0]
 
 
 def test_a_network_with_other_statistics_is_shown_what_it_expects():
     subject = find_subject("lenet5_cifar@random")  # ImageNet's statistics; here it sees digits
-    shown = scans.images_for(subject)
+    shown = image_sets.images_for(subject)
     size = subject.input_size[1:]
     inputs = normalise(shown.images.test_images, subject.mean, subject.std)
     if tuple(inputs.shape[2:]) != size:
@@ -34,7 +34,7 @@ def test_a_network_with_other_statistics_is_shown_what_it_expects():
     torch.testing.assert_close(found.values, wanted.values.T[[0, 5]])
     by_library = unit_figures(
         subject.load(),
-        scans.trace_of(subject),
+        subjects.trace_of(subject),
         shown.images.test_images,
         "relu3",
         (0, 5),
@@ -52,11 +52,11 @@ def test_a_network_with_other_statistics_is_shown_what_it_expects():
 
 def test_a_scan_answers_for_the_histogram_too(monkeypatch):
     subject = find_subject("lenet5")
-    scans._job.clear()
+    jobs.kept.clear()
     scans._activity_job.clear()
     for path in scans._kept().glob("*.safetensors"):
         path.unlink()
-    layers = tuple(row.path for row in scans.trace_of(subject).layers if row.kind == "pool")
+    layers = tuple(row.path for row in subjects.trace_of(subject).layers if row.kind == "pool")
     assert scans.top_of(subject, layers, layers[0])[layers[0]].values.shape[1] == 9
     monkeypatch.setattr("cnnviz.sight.units.activity._scan", None)  # only what was kept can answer
     images = load("digits").for_channels(1).test_images
@@ -66,20 +66,3 @@ def test_a_scan_answers_for_the_histogram_too(monkeypatch):
         layers[0]
     ]
     assert np.allclose(found.values.amax(0), top.values[:, 0])
-
-
-def test_large_networks_push_out_no_small_ones(monkeypatch):
-    small, large = find_subject("lenet5"), find_subject("vgg16@random")
-    kept = []
-    monkeypatch.setattr(scans, "_small_model", lambda *key: kept.append(("small", key[0])))
-    monkeypatch.setattr(scans, "_large_model", lambda *key: kept.append(("large", key[0])))
-    scans.model_of(small)
-    scans.model_of(large)
-    assert kept == [("small", "lenet5"), ("large", "vgg16@random")]
-
-
-@pytest.mark.parametrize(
-    ("count", "told"), [(9033.7, 9000), (100.0, 100), (99.9, 99), (0.2, 0), (3e6, 3_000_000)]
-)
-def test_a_number_of_images_is_round(count, told):
-    assert scans.affordable_images(count) == told

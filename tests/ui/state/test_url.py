@@ -11,7 +11,7 @@ from cnnviz.ui.state import url
 
 SCRIPT = """
 import streamlit as st
-from cnnviz.ui import url
+from cnnviz.ui.state import url
 
 names = {"a": "The first", "b": "The second", "c": "The third"}
 elsewhere = st.session_state.get("elsewhere", False)
@@ -80,7 +80,7 @@ def test_back_wins_over_a_choice_that_came_meanwhile(app, monkeypatch):
 
 FRAGMENT = """
 import streamlit as st
-from cnnviz.ui import url
+from cnnviz.ui.state import url
 
 @url.fragment
 def part():
@@ -134,7 +134,7 @@ def test_a_visitor_who_left_meets_no_answer_of_the_page_before(sent):
 
 PAGE = """
 import streamlit as st
-from cnnviz.ui import url
+from cnnviz.ui.state import url
 
 with url.collected("Page"):
     for key in ("one", "two", "three"):
@@ -206,7 +206,7 @@ def test_what_an_interrupted_run_could_not_tell_the_browser_the_next_one_tells(m
 
 MEANING = """
 import streamlit as st
-from cnnviz.ui import url
+from cnnviz.ui.state import url
 
 with url.collected("Page"):
     url.keep_choice("one", ("a", "b"), "a")

@@ -11,7 +11,7 @@ from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Correspondence
 from cnnviz.sight.evidence.correspondence import Box, score
-from cnnviz.ui.cache import experiments, scans
+from cnnviz.ui.cache import experiments, image_sets
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.evidence import marking, samples
 from cnnviz.ui.deconvnet.evidence.samples import Images
@@ -58,7 +58,7 @@ def _view(subject: Subject) -> None:
 
 def _pick_images(subject: Subject) -> tuple[Images, tuple[str, int]]:
     """Write the pickers of the images; the URL has their class as ``of``."""
-    test = scans.images_for(subject)
+    test = image_sets.images_for(subject)
     options = [*map(str, range(len(test.images.classes))), _PHOTOS]
     animal = {"cifar10": 5}.get(test.images.name, 0)  # dogs, as in the paper
     url.keep_choice("of", options, str(animal) if test.own else _PHOTOS)

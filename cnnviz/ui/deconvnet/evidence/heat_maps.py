@@ -19,8 +19,8 @@ from cnnviz.images import Pixels, encode_png
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Occlusion
 from cnnviz.training.data import LUMA
-from cnnviz.ui.cache import experiments, scans
-from cnnviz.ui.cache.experiments import Asked
+from cnnviz.ui.cache import experiments, photo_maps
+from cnnviz.ui.cache.photo_maps import Asked
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.evidence.samples import share
 from cnnviz.ui.look import panels, theme
@@ -84,7 +84,7 @@ def _pick(subject: Subject, layers: dict[str, Layer]) -> _View:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = layer_picker.pick_layer(layers, (rectified or list(layers))[-1], notes)
         data = photo_picker.pick_photo(subject)
-        asked = experiments.ask(subject, data)
+        asked = photo_maps.ask(subject, data)
         target = _pick_class(subject, asked)
         size, stride = _pick_square(min(subject.input_size[1:]))
     return _View(subject, layers[path], data, asked, target, size, stride)
@@ -176,7 +176,7 @@ def _occlusion(view: _View, found: Occlusion) -> None:
     with left:
         activity = found.activity.numpy()
         figure = charts.occlusion_map(activity, places, f"unit {found.unit}: sum", dark)
-        strongest = scans.maps_on(view.subject, view.layer.path, view.data)
+        strongest = photo_maps.maps_on(view.subject, view.layer.path, view.data)
         before = float(strongest.maps[found.unit].sum())
         panels.chart(figure, _activity_sentence(found, activity, before), "evidence_activity")
     with middle:
@@ -228,8 +228,10 @@ def _pictures(
     row, column = worst
     grey = np.rint(np.array(view.subject.mean) * 255).astype(np.uint8)
     hidden[row : row + found.size, column : column + found.size] = grey
-    looked = scans.maps_on(view.subject, view.layer.path, view.data)
-    carried = scans.carried_back(view.subject, view.layer.path, (unit,), "deconvnet", view.data)
+    looked = photo_maps.maps_on(view.subject, view.layer.path, view.data)
+    carried = photo_maps.carried_back(
+        view.subject, view.layer.path, (unit,), "deconvnet", view.data
+    )
     feature = render.grey_map(looked.maps[unit])
     (picture,) = render.signed_tiles([carried.pixels[0]], shared=None)
     large = render.LARGE
@@ -296,7 +298,7 @@ def _arrays(found: Occlusion) -> dict[str, object]:
 
 def _grad_cam(view: _View) -> None:
     """The heat map over the photo, and how much of the photo holds half of it."""
-    heat = experiments.heat_of(view.subject, view.layer.path, view.data, view.target)
+    heat = photo_maps.heat_of(view.subject, view.layer.path, view.data, view.target)
     name, path = view.name(view.target), view.layer.path
     half = charts.half_area(heat)
     picture, words = st.columns([1, 1.2], gap="large", vertical_alignment="center")

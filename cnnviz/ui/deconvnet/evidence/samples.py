@@ -13,7 +13,7 @@ from torch import Tensor
 from cnnviz.anatomy import Layer, format_shape
 from cnnviz.images import Pixels, sample_photos
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import experiments, scans
+from cnnviz.ui.cache import image_sets, photo_maps, subjects
 from cnnviz.ui.look.format import percent
 from cnnviz.ui.state import url
 
@@ -66,7 +66,7 @@ def pick_number(label: str, key: str, most: int, tip: str) -> int:
 
 def one_of_each_class(subject: Subject, number: int) -> Images:
     """Return test images, image `number` of each of five classes spread over all."""
-    test = scans.images_for(subject)
+    test = image_sets.images_for(subject)
     labels = test.images.test_labels
     count = len(test.images.classes)
     chosen = [round(place * (count - 1) / (COUNT - 1)) for place in range(COUNT)]
@@ -77,7 +77,7 @@ def one_of_each_class(subject: Subject, number: int) -> Images:
 
 def of_one_class(subject: Subject, label: int, number: int) -> Images:
     """Return five test images of one class, from its image `number` on."""
-    test = scans.images_for(subject)
+    test = image_sets.images_for(subject)
     name = test.images.classes[label]
     numbers = [_nth(test.images.test_labels, label, number + i) for i in range(COUNT)]
     names = tuple(f"{name} {number + i + 1}" for i in range(COUNT))
@@ -88,7 +88,7 @@ def of_one_class(subject: Subject, label: int, number: int) -> Images:
 def photos(subject: Subject) -> Images:
     """Return the first five sample photos; the class of each is the network's answer."""
     samples = list(sample_photos().items())[:COUNT]
-    asked = [experiments.ask(subject, data) for _, data in samples]
+    asked = [photo_maps.ask(subject, data) for _, data in samples]
     return Images(
         torch.cat([one.inputs for one in asked]),
         np.stack([one.seen for one in asked]),
@@ -101,7 +101,7 @@ def photos(subject: Subject) -> Images:
 
 def one_photo(subject: Subject, data: bytes) -> Images:
     """Return one photo, given as the bytes of its file; its class is the network's answer."""
-    asked = experiments.ask(subject, data)
+    asked = photo_maps.ask(subject, data)
     return Images(
         asked.inputs,
         asked.seen[None],
@@ -121,8 +121,8 @@ def _nth(labels: Tensor, label: int, number: int) -> int:
 def _images(
     subject: Subject, images: Tensor, names: tuple[str, ...], targets: list[int] | None
 ) -> Images:
-    inputs, seen = experiments.prepared(subject, images)
-    probabilities = experiments.answers_of(subject, inputs)
+    inputs, seen = image_sets.prepared(subject, images)
+    probabilities = photo_maps.answers_of(subject, inputs)
     chosen = probabilities.argmax(1).tolist() if targets is None else targets
     return Images(inputs, seen, names, tuple(chosen), targets is not None, probabilities)
 
@@ -131,7 +131,7 @@ def layers_of(subject: Subject) -> dict[str, Layer]:
     """Return the operators whose outputs are features of single images, by their paths."""
     return {
         layer.path: layer
-        for layer in scans.trace_of(subject).layers
+        for layer in subjects.trace_of(subject).layers
         if len(layer.output_shape) in (2, 4) and layer.kind in KINDS
     }
 

@@ -14,8 +14,8 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.figures import UnitFigures
 from cnnviz.training.data import load
-from cnnviz.ui.cache import scans
-from cnnviz.ui.cache.scans import TestImages
+from cnnviz.ui.cache import image_sets, scans
+from cnnviz.ui.cache.image_sets import TestImages
 from cnnviz.ui.deconvnet import controls, render, tiling
 from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
 from cnnviz.ui.deconvnet.tiling import Tile
@@ -58,7 +58,7 @@ def _view(subject: Subject) -> None:
             scale = controls.pick_scale()
             crop = _pick_crop()
     try:
-        test = scans.images_for(subject)
+        test = image_sets.images_for(subject)
         _say_images(subject, test)
         top = scans.top_of(subject, tuple(layers), path)[path]
         looked = Looked(subject, layers[path], tuple(layers), test, top)

@@ -19,8 +19,8 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import TopActivations
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.figures import UnitFigures
-from cnnviz.ui.cache import scans
-from cnnviz.ui.cache.scans import TestImages
+from cnnviz.ui.cache import scans, subjects
+from cnnviz.ui.cache.image_sets import TestImages
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.render import Values, covers, patch
 
@@ -72,7 +72,7 @@ class Looked:
     @property
     def is_costly(self) -> bool:
         """Whether the reconstructions of a page of units would take more than a few seconds."""
-        rows = scans.trace_of(self.subject).layers[: self.layer.index + 1]
+        rows = subjects.trace_of(self.subject).layers[: self.layer.index + 1]
         macs = sum(row.macs or 0 for row in rows)
         # Forward, and back to the images.
         return 2 * macs * self.top.values.shape[1] * SHOWN > _PATIENCE_MACS

@@ -14,7 +14,7 @@ from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.activity import UnitActivations
 from cnnviz.sight.units.figures import UnitFigures
 from cnnviz.sight.units.patches import patch_boxes
-from cnnviz.ui.cache import scans
+from cnnviz.ui.cache import scans, subjects
 from cnnviz.ui.deconvnet import controls, render, tiling
 from cnnviz.ui.deconvnet.controls import RULES, Scale
 from cnnviz.ui.deconvnet.render import boxed, figure, image, to_side
@@ -170,7 +170,7 @@ def _examples(looked: Looked, values: UnitActivations, unit: int) -> None:
         st.columns(3, gap="large"), _WORDS.items(), strict=True
     ):
         numbers = chosen[kind]
-        boxes = patch_boxes(looked.layer, scans.trace_of(looked.subject), found[kind])
+        boxes = patch_boxes(looked.layer, subjects.trace_of(looked.subject), found[kind])
         seen = scans.seen_images(looked.subject, numbers)
         cells = [
             figure(

@@ -13,7 +13,7 @@ from cnnviz.anatomy.graph import Graph, Node
 from cnnviz.charts.drawing import network
 from cnnviz.charts.drawing.nested import Drawing, lay_out
 from cnnviz.charts.drawing.network import Caption, ColourBy
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache import networks, source_code
 from cnnviz.ui.explore import portrait, table
 from cnnviz.ui.explore.drawing import script
 from cnnviz.ui.explore.portrait import share_of
@@ -40,8 +40,6 @@ _component = st.components.v2.component(
     css=script.CSS,
     js=script.JS,
 )
-
-
 _ROW = "Its row of the layer table →"
 
 
@@ -219,7 +217,7 @@ def _svg(
     trace = graph.trace
 
     name, knobs, _, _ = selection.arguments
-    classes = networks.module_classes(name, knobs)
+    classes = source_code.module_classes(name, knobs)
 
     def caption(node: Node) -> Caption:
         return describe(node, trace, classes, colour_by)
@@ -339,7 +337,7 @@ def _details(selection: Selection, graph: Graph, node: Node) -> None:
     )
     name, knobs, _, _ = selection.arguments
     module = node.children[0].module if node.repeats > 1 else node.module
-    found = networks.place(name, knobs, module, "" if layer is None else layer.op)
+    found = source_code.place(name, knobs, module, "" if layer is None else layer.op)
     # No link: one to the page that is shown would not put the view into the URL.
     if layer is not None and st.button(_ROW, type="tertiary", key="explore_row"):
         for key, value in (("view", ""), ("find", layer.path), ("sort", "")):
