@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz.settings import ROOT
 from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
-from cnnviz.ui.compare import panels
+from cnnviz.ui.compare import rows
 
 PAGE = str(ROOT / "pages" / "compare.py")
 
@@ -193,9 +193,9 @@ def test_a_card_without_an_evaluation_says_so(finished, no_checkpoints):
 def test_a_title_keeps_its_data_set_where_another_network_has_the_short_one():
     titles = ["AlexNet for CIFAR-10", "AlexNet", "LeNet-5 for CIFAR-10"]
     frame = pd.DataFrame({"title": titles, "model": ["a", "b", "c"]})
-    assert list(panels.named(frame, "cifar10")["title"]) == titles
-    shorter = panels.named(frame[:1], "cifar10")
+    assert list(rows.named(frame, "cifar10")["title"]) == titles
+    shorter = rows.named(frame[:1], "cifar10")
     assert list(shorter["title"]) == list(shorter["label"]) == ["AlexNet"]
-    assert list(panels.named(frame, "digits")["title"]) == titles
+    assert list(rows.named(frame, "digits")["title"]) == titles
     twice = frame.assign(title="AlexNet for CIFAR-10")
-    assert list(panels.named(twice, "cifar10")["label"]) == ["a", "b", "c"]
+    assert list(rows.named(twice, "cifar10")["label"]) == ["a", "b", "c"]

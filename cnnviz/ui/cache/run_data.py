@@ -18,7 +18,7 @@ from cnnviz.runs.metrics import parse_metrics
 from cnnviz.settings import checkpoints_dir
 from cnnviz.training.recipe import Recipe, parse_recipe
 from cnnviz.training.saved.checkpoints import Card, list_checkpoints
-from cnnviz.ui.train.words import changes_text
+from cnnviz.ui.look.recipe_words import changes_text
 
 #: Settings that neither the time of a step nor its memory depends on, and the value they are
 #: measured at.

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cnnviz.ui.compare import panels
+from cnnviz.ui.compare import choices, numbers, one_model, rows, scatter
 from cnnviz.ui.look.panels import head
 from cnnviz.ui.pick.trained_models import trained_models
 from cnnviz.ui.state import url
@@ -15,19 +15,19 @@ def show() -> None:
         "What accuracy costs: every network trained here, by what it gets right and what it takes.",
     )
     models = trained_models()
-    runs = panels.frame_of(models)
+    runs = rows.frame_of(models)
     if runs.empty:
         st.info("No trained network has a measured accuracy yet: finish a run on the Train page.")
         url.stop()
-    recipes = panels.together(runs, models)
-    dataset, cost, grouped = panels.pick(runs, repeated=len(recipes) < len(runs))
+    recipes = rows.together(runs, models)
+    dataset, cost, grouped = choices.pick(runs, repeated=len(recipes) < len(runs))
     runs, chosen = (
-        panels.named(frame[frame["dataset"] == dataset], dataset).sort_values(
+        rows.named(frame[frame["dataset"] == dataset], dataset).sort_values(
             "accuracy", ascending=False
         )
         for frame in (runs, recipes if grouped else runs)
     )
-    panels.accuracy_and_cost(chosen, cost)
-    panels.by_class(chosen)
-    panels.closer(runs, models)
-    panels.table(chosen)
+    scatter.accuracy_and_cost(chosen, cost)
+    numbers.by_class(chosen)
+    one_model.closer(runs, models)
+    numbers.table(chosen)

@@ -1,34 +1,19 @@
-"""What the views of the Deconvnet page share: rule, scale, unit, cautions, downloads.
-
-The page Filters has the scale and the downloads too.
-"""
+"""What the views of the Deconvnet page share: rule, unit, cautions."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
-
-import numpy as np
 import streamlit as st
 
-from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.ui.cache import subjects
-from cnnviz.ui.pick import layer_picker
-from cnnviz.ui.state import links, url
+from cnnviz.ui.pick.choices import pick_one
+from cnnviz.ui.state import url
 
 RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
-Scale = Literal["each", "all"]
-SCALES: dict[Scale, str] = {"each": "Each its own", "all": "One for all"}
-
-_Name = TypeVar("_Name", bound=str)
-
 #: The unit that was chosen, an int or None; `keep_unit` holds it and the URL together.
 UNIT = "deconv_unit"
 _UNIT_OF = "deconv_unit_of"
-
 # Operators for which the paper has no rule.
 _EXTENDED = {
     "gelu": "GELU",
@@ -41,22 +26,6 @@ _EXTENDED = {
 }
 
 
-def pick_one(
-    label: str, key: str, options: Mapping[_Name, str], default: _Name, tip: str = ""
-) -> _Name:
-    """Write a control whose choice stands in the URL under the name `key`."""
-    url.keep_choice(key, options, default)
-    chosen = st.segmented_control(
-        label,
-        list(options),
-        key=key,
-        required=True,
-        format_func=options.__getitem__,
-        help=tip or None,
-    )
-    return chosen or default
-
-
 def pick_rule() -> Rule:
     """Write the picker of how the signal passes a rectifier on its way back."""
     return pick_one(
@@ -67,18 +36,6 @@ def pick_rule() -> Rule:
         "How the signal passes a rectifier on its way back. Deconvnet passes what is positive on "
         "the way back, the gradient what was positive on the way up, guided backpropagation what "
         "is both.",
-    )
-
-
-def pick_scale() -> Scale:
-    """Write the picker of the scale of signed pictures."""
-    return pick_one(
-        "Contrast",
-        "scale",
-        SCALES,
-        "each",
-        "Each its own: every picture at full contrast, which shows patterns best. One for all: a "
-        "weak one looks weak. Zero has the same tone in both.",
     )
 
 
@@ -141,40 +98,3 @@ def extensions(subject: Subject) -> list[str]:
     """Return what the network has that the paper has no rule for."""
     ops = {layer.op.rstrip("_") for layer in subjects.trace_of(subject).layers}
     return [words for op, words in _EXTENDED.items() if op in ops]
-
-
-def downloads(name: str, png: Callable[[], bytes], arrays: Callable[[], Mapping[str, Any]]) -> None:
-    """Offer the view as a picture and as arrays; both are made when asked for."""
-
-    def packed() -> bytes:
-        buffer = io.BytesIO()
-        given: dict[str, Any] = {key: np.asarray(array) for key, array in arrays().items()}
-        np.savez_compressed(buffer, **given)
-        return buffer.getvalue()
-
-    with st.container(horizontal=True):
-        st.download_button(
-            "PNG",
-            png,
-            f"{name}.png",
-            "image/png",
-            on_click="ignore",
-            icon=":material/download:",
-            help="These pictures as one file",
-        )
-        st.download_button(
-            "NPZ",
-            packed,
-            f"{name}.npz",
-            "application/octet-stream",
-            on_click="ignore",
-            icon=":material/download:",
-            help="The numbers behind them as NumPy arrays",
-        )
-
-
-def layer_links(subject: Subject, layer: Layer) -> None:
-    """Link to other pages, with this layer open there."""
-    layer_picker.link_to_explore(subject, layer.path)
-    if layer.kind == "conv" and "filters" in links.PAGES:
-        links.link("filters", "Its filters →", model=subject.name, layer=layer.path)

@@ -18,8 +18,10 @@ from cnnviz.runs import Run
 from cnnviz.sight import Evolution
 from cnnviz.ui.cache import image_sets, run_epochs, scans
 from cnnviz.ui.deconvnet import controls, render
-from cnnviz.ui.deconvnet.controls import RULES, Scale
-from cnnviz.ui.pick import layer_picker
+from cnnviz.ui.deconvnet.controls import RULES
+from cnnviz.ui.look import downloads
+from cnnviz.ui.pick import choices, layer_picker
+from cnnviz.ui.pick.choices import Scale
 from cnnviz.ui.state import links, url
 
 #: Units shown at first, and at most.
@@ -95,7 +97,7 @@ def _view(subject: Subject, run: Run, epochs: tuple[int, ...]) -> None:
         path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
         units = _pick_units(subject, path, layers[path].output_shape[1])
         rule = controls.pick_rule()
-        scale = controls.pick_scale()
+        scale = choices.pick_scale()
     with_images = _pick_images()
     if not units:
         st.info("Choose one or more units.")
@@ -122,7 +124,7 @@ def _view(subject: Subject, run: Run, epochs: tuple[int, ...]) -> None:
         "epoch before."
     )
     stem = f"{run.id}-{path}-evolution"
-    controls.downloads(stem, lambda: _png(found, pictures, images), lambda: _arrays(found, images))
+    downloads.offer(stem, lambda: _png(found, pictures, images), lambda: _arrays(found, images))
     controls.caution(
         subject,
         "Low layers settle within a few epochs and upper ones late (Zeiler and Fergus 2013, figure "

@@ -21,11 +21,13 @@ from cnnviz.sight.units.patches import patch_boxes
 from cnnviz.ui.cache import photo_maps, subjects
 from cnnviz.ui.cache.photo_maps import Carried, PhotoMaps
 from cnnviz.ui.deconvnet import controls, render, sanity, tiling
-from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
+from cnnviz.ui.deconvnet.controls import RULES, UNIT
 from cnnviz.ui.deconvnet.render import Frame, boxed, figure, grey_map, image, to_side
 from cnnviz.ui.deconvnet.tiling import Tile
+from cnnviz.ui.look import downloads
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import layer_picker, photo_picker
+from cnnviz.ui.pick import choices, layer_picker, photo_picker
+from cnnviz.ui.pick.choices import Scale
 from cnnviz.ui.state import links, url
 
 #: The strongest units that are shown; fewer where a reconstruction of a large image takes long.
@@ -88,7 +90,7 @@ def show(subject: Subject) -> None:
         path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
         data = photo_picker.pick_photo(subject)
         rule = controls.pick_rule()
-        scale = controls.pick_scale()
+        scale = choices.pick_scale()
     try:
         shown = Shown(subject, layers[path], data, photo_maps.maps_on(subject, path, data))
         _view(shown, rule, scale)
@@ -160,7 +162,7 @@ def _strongest(shown: Shown, units: list[int], rule: Rule, scale: Scale) -> None
     with grid:
         tiling.show(tiles, st.session_state[UNIT], "deconv_strongest", controls.choose, small=True)
     stem = f"{shown.subject.name}-{shown.layer.path}-photo-{rule}"
-    controls.downloads(
+    downloads.offer(
         stem,
         lambda: render.sheet(
             [(f"{t.title} · {t.note}", [pixels for pixels, _ in t.pictures]) for t in tiles], 3
@@ -223,7 +225,7 @@ def _pick(shown: Shown) -> tuple[int, tuple[int, int]]:
             layer=shown.layer.path,
             unit=str(unit),
         )
-        controls.layer_links(shown.subject, shown.layer)
+        layer_picker.layer_links(shown.subject, shown.layer)
     text = "" if (row, column) == top else f"{row},{column}"
     st.session_state[_AT_URL] = text
     url.write("at", text)
@@ -294,7 +296,7 @@ def _closely(shown: Shown, unit: int, position: tuple[int, int], scale: Scale) -
         )
     stem = f"{shown.subject.name}-{shown.layer.path}-unit-{unit}-photo"
     pictures = [("Photo", shown.looked.seen), ("Map", grey_map(values)), *drawn]
-    controls.downloads(
+    downloads.offer(
         stem,
         lambda: render.sheet([(t, [to_side(p, 224)]) for t, p in pictures], 6),
         lambda: {

@@ -11,12 +11,12 @@ from cnnviz.charts.filters import matrix_figure
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import DEAD_FRACTION, DUPLICATE_COSINE, Order, Pair
 from cnnviz.ui.cache import filter_sets
-from cnnviz.ui.deconvnet import controls
 from cnnviz.ui.filters import one_filter, state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import PART, STRONGEST, Tile
-from cnnviz.ui.look import panels, theme
+from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.look.panels import Fact
+from cnnviz.ui.pick import choices
 from cnnviz.ui.state import url
 
 _ORDERS: dict[Order, str] = {"number": "Number", "norm": "Norm", "similarity": "Similarity"}
@@ -32,7 +32,7 @@ def show(look: Look) -> None:
     unit = state.keep_unit(look, len(found.weights), int(found.norms.argmax()))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         by = _pick_order()
-        shared = found.is_matrix or controls.pick_scale() == "all"
+        shared = found.is_matrix or choices.pick_scale() == "all"
         order = filter_sets.filter_order(look.subject, look.layer, by)
         shown = state.pick_part(look, order, unit, "Filters")
         state.pick_unit(len(found.weights), "Filter")
@@ -55,7 +55,7 @@ def show(look: Look) -> None:
             label = f"Filters of {look.layer}; press one to see all of it"
             tiling.grid(tiles, unit, "filters_tiles", label, state.press)
         stem = f"{look.subject.name}-{look.layer or 'network'}"
-        controls.downloads(stem, picture, lambda: _arrays(found, pairs))
+        downloads.offer(stem, picture, lambda: _arrays(found, pairs))
     with right:
         one_filter.show(look, found, pairs, unit, scale)
     state.how_to_read(found)
@@ -96,7 +96,7 @@ def _facts(found: Filters, pairs: list[Pair]) -> None:
 
 
 def _pick_order() -> Order:
-    return controls.pick_one(
+    return choices.pick_one(
         "Order",
         "order",
         _ORDERS,

@@ -10,13 +10,13 @@ from cnnviz.images import encode_png
 from cnnviz.sight import Activity, contrast
 from cnnviz.ui.cache import photo_maps
 from cnnviz.ui.cache.photo_maps import PhotoMaps
-from cnnviz.ui.deconvnet import controls
 from cnnviz.ui.filters import state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import Tile
-from cnnviz.ui.look import panels, theme
+from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.look.format import percent
 from cnnviz.ui.look.panels import Fact
+from cnnviz.ui.pick import choices
 from cnnviz.ui.state import url
 
 _ORDERS = {"strongest": "Strongest first", "number": "Number"}
@@ -31,8 +31,8 @@ def show(look: Look) -> None:
     strongest = activity.strongest
     unit = state.keep_unit(look, len(activity.maps), int(strongest[0]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        by = controls.pick_one("Order", "sort", _ORDERS, "strongest")
-        shared = controls.pick_scale() == "all"
+        by = choices.pick_one("Order", "sort", _ORDERS, "strongest")
+        shared = choices.pick_scale() == "all"
         order = strongest if by == "strongest" else np.arange(len(strongest))
         shown = state.pick_part(look, order, unit, "Maps")
         state.pick_unit(len(order), "Map")
@@ -45,7 +45,7 @@ def show(look: Look) -> None:
         st.caption(_caption(activity, shared))
         label = f"Feature maps of {look.layer}; press one to enlarge it"
         tiling.grid(tiles, unit, "filters_maps", label, state.press)
-        controls.downloads(
+        downloads.offer(
             f"{look.subject.name}-{look.layer}-maps",
             lambda: tiling.sheet_png(tiles, dark),
             lambda: {"maps": looked.maps, "seen": looked.seen},

@@ -74,3 +74,10 @@ def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | N
         key="layer",
         format_func=lambda path: f"{path} · {format_shape(layers[path].output_shape)}",
     )
+
+
+def layer_links(subject: Subject, layer: Layer) -> None:
+    """Link to other pages, with this layer open there."""
+    link_to_explore(subject, layer.path)
+    if layer.kind == "conv" and "filters" in links.PAGES:
+        links.link("filters", "Its filters →", model=subject.name, layer=layer.path)

@@ -17,16 +17,9 @@ from cnnviz.training.recipe import Recipe
 from cnnviz.ui.cache import networks, run_data
 from cnnviz.ui.look.format import count, counted, si
 from cnnviz.ui.look.panels import Fact, facts
+from cnnviz.ui.look.recipe_words import refusal, setting_label, value_text, within
 from cnnviz.ui.train.recipe_form import Form
-from cnnviz.ui.train.words import (
-    day_and_time,
-    duration,
-    rate_text,
-    refusal,
-    setting_label,
-    value_text,
-    within,
-)
+from cnnviz.ui.train.words import day_and_time, duration, rate_text
 
 #: Recipes of which each step was asked to be measured, with the device.
 _ASKED = "train-measured"

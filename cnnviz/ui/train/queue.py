@@ -14,10 +14,11 @@ from cnnviz import registry, runs
 from cnnviz.runs import Run, Summary
 from cnnviz.settings import runs_dir
 from cnnviz.ui.cache import run_data
+from cnnviz.ui.look.recipe_words import setting_label, value_text, within
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.state import url
 from cnnviz.ui.train import actions, compare
-from cnnviz.ui.train.words import STATES, day_and_time, duration, setting_label, value_text, within
+from cnnviz.ui.train.words import STATES, day_and_time, duration
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig

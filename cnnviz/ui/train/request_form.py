@@ -22,17 +22,11 @@ from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import RECIPE_TITLES, Setting, settings
 from cnnviz.ui.cache import run_data
 from cnnviz.ui.look.format import plain, si
+from cnnviz.ui.look.recipe_words import knob_text, refusal, setting_label, value_text, within
 from cnnviz.ui.state import url
 from cnnviz.ui.train import compare, cost, recipe_form
 from cnnviz.ui.train.recipe_form import KNOB, Form, control_key
-from cnnviz.ui.train.words import (
-    DATASET_TITLES,
-    knob_text,
-    refusal,
-    setting_label,
-    value_text,
-    within,
-)
+from cnnviz.ui.train.words import DATASET_TITLES
 
 #: The settings by what they are about; any other is with the last.
 _GROUPS = {

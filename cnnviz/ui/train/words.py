@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cnnviz import registry
-from cnnviz.registry import Knob
-from cnnviz.runs import Run, State, changes_of
+from cnnviz.runs import Run, State
 from cnnviz.training.recipe import Recipe
+from cnnviz.ui.look.recipe_words import changes_text, setting_label, value_text, within
 from cnnviz.ui.look.words import data_name
 
 DATASET_TITLES = {"digits": "Digits (1,797, built in)", "cifar10": "CIFAR-10 (60,000 photos)"}
@@ -44,51 +44,6 @@ STATES: dict[State, StateWords] = {
     "done": StateWords("✓", "Done", "Done"),
 }
 
-_LABELS = {
-    "lr": "Learning rate",
-    "vary": "Values to try",
-    "ema": "Weight averaging",
-    "grad_clip": "Gradient clip",
-    "holdout": "Held-out images",
-    "compile": "torch.compile",
-    "tensorboard": "TensorBoard files",
-    "snapshots": "Keep epochs",
-    "weights": "Begin with",
-    "freeze": "Last layer only",
-    "resize": "Resize to",
-    "crop": "Crop to",
-    "warmup_epochs": "Warm-up epochs",
-}
-
-
-def setting_label(name: str) -> str:
-    """The name of a setting or a knob for people: "batch_size" -> "Batch size"."""
-    return _LABELS.get(name, name.replace("_", " ").capitalize())
-
-
-def refusal(error: Exception) -> str:
-    """What an error says of a setting, by the name that it has on the page."""
-    name, colon, reason = str(error).partition(": ")
-    known = name in (*Recipe.model_fields, "vary", "seeds")
-    return f"{setting_label(name)}{colon}{reason}" if colon and known else str(error)
-
-
-def within(label: str) -> str:
-    """A label as it stands within a sentence: "Learning rate" -> "learning rate"."""
-    return label if label[1:2].isupper() else f"{label[0].lower()}{label[1:]}"
-
-
-def value_text(value: Any) -> str:  # noqa: ANN401 - of any setting
-    """The value of a setting: True -> "yes", 0.05 -> "0.05"."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def knob_text(knob: Knob) -> str:
-    """The name of a knob in words."""
-    return knob.name.replace("_", " ").capitalize()
-
 
 def duration(seconds: float | None) -> str:
     """Write a time: 42 -> "42 s", 3661 -> "1 h 01 min", 300,000 -> "3 d 11 h"."""
@@ -112,17 +67,6 @@ def rate_text(value: float) -> str:
 def day_and_time(seconds: float) -> str:
     """Write a moment, given in seconds since 1970: "24 Nov 09:05"."""
     return time.strftime("%d %b %H:%M", time.localtime(seconds))
-
-
-def changes_text(recipe: Recipe) -> str:
-    """What was asked for beside the network's own recipe, its knobs and epochs: "cutout 8"."""
-    changes = changes_of(recipe).items()
-    elsewhere = ("epochs", *recipe.knobs)  # in columns of their own, and in the title
-    return ", ".join(
-        f"{within(setting_label(name))} {value_text(value)}"
-        for name, value in changes
-        if name not in elsewhere
-    )
 
 
 def run_label(run: Run) -> str:

@@ -41,7 +41,7 @@ def taken(monkeypatch, view: str, model: str, **query: str) -> dict:
     import numpy as np
     from PIL import Image
 
-    from cnnviz.ui.deconvnet import controls
+    from cnnviz.ui.look import downloads
 
     found = {}
 
@@ -53,6 +53,6 @@ def taken(monkeypatch, view: str, model: str, **query: str) -> dict:
         picture = np.asarray(Image.open(io.BytesIO(png())))
         found[name] = picture, {key: packed[key] for key in packed.files}
 
-    monkeypatch.setattr(controls, "downloads", note)
+    monkeypatch.setattr(downloads, "offer", note)
     opened(view, model, **query)
     return found

@@ -12,10 +12,10 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Correspondence
 from cnnviz.sight.evidence.correspondence import Box, score
 from cnnviz.ui.cache import experiments, image_sets
-from cnnviz.ui.deconvnet import controls, render
+from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence import marking, samples
 from cnnviz.ui.deconvnet.evidence.samples import Images
-from cnnviz.ui.look import panels, theme
+from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.state import url
 
 _PHOTOS = "photos"
@@ -48,7 +48,7 @@ def _view(subject: Subject) -> None:
         st.error(str(error))
         return
     _charts(found, layers)
-    controls.downloads(
+    downloads.offer(
         f"{subject.name}-correspondence",
         lambda: _png(subject, images, boxes),
         lambda: _arrays(found, layers),

@@ -21,9 +21,9 @@ from cnnviz.sight import Occlusion
 from cnnviz.training.data import LUMA
 from cnnviz.ui.cache import experiments, photo_maps
 from cnnviz.ui.cache.photo_maps import Asked
-from cnnviz.ui.deconvnet import controls, render
+from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence.samples import share
-from cnnviz.ui.look import panels, theme
+from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.pick import layer_picker, photo_picker
 from cnnviz.ui.state import url
 
@@ -194,7 +194,7 @@ def _occlusion(view: _View, found: Occlusion) -> None:
         f"that the photo excites most. Second: the probability of {name}. Third: the most probable "
         "class."
     )
-    controls.downloads(
+    downloads.offer(
         f"{view.subject.name}-{view.layer.path}-occlusion", sheet, lambda: _arrays(found)
     )
 
@@ -324,7 +324,7 @@ def _grad_cam(view: _View) -> None:
             "the last ones know most."
         )
         arrays = {"heat": heat, "seen": view.asked.seen, "target": view.target}
-        controls.downloads(
+        downloads.offer(
             f"{view.subject.name}-{path}-gradcam", lambda: _heated(view, heat), lambda: arrays
         )
 

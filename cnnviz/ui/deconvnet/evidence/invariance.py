@@ -19,12 +19,12 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Invariance
 from cnnviz.sight.evidence.invariance import Border, Transformation, transform
 from cnnviz.ui.cache import experiments
-from cnnviz.ui.deconvnet import controls, render
+from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence import correspondence, samples
 from cnnviz.ui.deconvnet.evidence.heat_maps import class_name
 from cnnviz.ui.deconvnet.evidence.samples import Images, share
-from cnnviz.ui.look import panels, theme
-from cnnviz.ui.pick import photo_picker
+from cnnviz.ui.look import downloads, panels, theme
+from cnnviz.ui.pick import choices, photo_picker
 from cnnviz.ui.state import url
 
 KINDS: dict[Transformation, str] = {
@@ -81,8 +81,8 @@ def show(subject: Subject) -> None:
 @url.fragment
 def _invariance(subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind: Transformation = controls.pick_one("Transformation", "move", KINDS, "translation")
-        which = controls.pick_one("Images", "images", _SETS, "test")
+        kind: Transformation = choices.pick_one("Transformation", "move", KINDS, "translation")
+        which = choices.pick_one("Images", "images", _SETS, "test")
         try:
             images = _images(subject, which)
         except CnnvizError as error:
@@ -103,7 +103,7 @@ def _invariance(subject: Subject) -> None:
     st.html(_STYLE + pictures)
     wrong = "one that is wrong" if images.true else "one that changed"
     st.caption(f"Below each image is the network's answer; ✗ marks {wrong}.")
-    controls.downloads(
+    downloads.offer(
         f"{subject.name}-{kind}",
         lambda: _png(subject, found, images, border),
         lambda: _arrays(found, images),
@@ -114,7 +114,7 @@ def _invariance(subject: Subject) -> None:
 def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
     """Write the pickers that are seldom changed: both layers, the border, the distance."""
     layers = samples.pick_two(subject)
-    border: Border = controls.pick_one(
+    border: Border = choices.pick_one(
         "Border",
         "border",
         _BORDERS,
@@ -122,7 +122,7 @@ def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
         "What comes in from outside the image: its outermost pixels repeated, or the mean of the "
         "training images. Both are something the network never saw.",
     )
-    measure = controls.pick_one(
+    measure = choices.pick_one(
         "Distance",
         "distance",
         _DISTANCES,

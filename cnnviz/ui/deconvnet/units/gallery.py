@@ -17,7 +17,7 @@ from cnnviz.training.data import load
 from cnnviz.ui.cache import image_sets, scans
 from cnnviz.ui.cache.image_sets import TestImages
 from cnnviz.ui.deconvnet import controls, render, tiling
-from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
+from cnnviz.ui.deconvnet.controls import RULES, UNIT
 from cnnviz.ui.deconvnet.tiling import Tile
 from cnnviz.ui.deconvnet.units import pinned
 from cnnviz.ui.deconvnet.units.looked import (
@@ -31,8 +31,10 @@ from cnnviz.ui.deconvnet.units.looked import (
     arrays,
     patches_of,
 )
+from cnnviz.ui.look import downloads
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import layer_picker
+from cnnviz.ui.pick import choices, layer_picker
+from cnnviz.ui.pick.choices import Scale
 from cnnviz.ui.state import url
 
 _PAGE, _PAGE_URL, _PAGE_OF = "deconv_page", "deconv_page_url", "deconv_page_of"
@@ -55,7 +57,7 @@ def _view(subject: Subject) -> None:
         order = _pick_order()
         rule = controls.pick_rule()
         with st.popover("Adjust", icon=":material/tune:"):
-            scale = controls.pick_scale()
+            scale = choices.pick_scale()
             crop = _pick_crop()
     try:
         test = image_sets.images_for(subject)
@@ -79,7 +81,7 @@ def _view(subject: Subject) -> None:
 
 
 def _pick_order() -> str:
-    return controls.pick_one(
+    return choices.pick_one(
         "Order",
         "order",
         ORDERS,
@@ -90,7 +92,7 @@ def _pick_order() -> str:
 
 
 def _pick_crop() -> Crop:
-    return controls.pick_one(
+    return choices.pick_one(
         "Cut to",
         "crop",
         CROPS,
@@ -156,7 +158,7 @@ def _page(looked: Looked, by: str, rule: Rule, scale: Scale, crop: Crop) -> None
             label_visibility="collapsed",
         )
         stem = f"{looked.subject.name}-{looked.layer.path}-page-{page}-{rule}"
-        controls.downloads(stem, lambda: _png(tiles), lambda: arrays(found))
+        downloads.offer(stem, lambda: _png(tiles), lambda: arrays(found))
 
 
 def _heading(looked: Looked) -> str:

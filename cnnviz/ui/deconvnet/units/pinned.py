@@ -15,12 +15,14 @@ from cnnviz.sight.units.activity import UnitActivations
 from cnnviz.sight.units.figures import UnitFigures
 from cnnviz.sight.units.patches import patch_boxes
 from cnnviz.ui.cache import scans, subjects
-from cnnviz.ui.deconvnet import controls, render, tiling
-from cnnviz.ui.deconvnet.controls import RULES, Scale
+from cnnviz.ui.deconvnet import render, tiling
+from cnnviz.ui.deconvnet.controls import RULES
 from cnnviz.ui.deconvnet.render import boxed, figure, image, to_side
 from cnnviz.ui.deconvnet.units.looked import Crop, Looked, arrays, patches_of
-from cnnviz.ui.look import panels, theme
+from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.look.format import size
+from cnnviz.ui.pick import layer_picker
+from cnnviz.ui.pick.choices import Scale
 from cnnviz.ui.state import links
 
 #: Examples of each strength.
@@ -49,7 +51,7 @@ def show(looked: Looked, unit: int, scale: Scale, crop: Crop) -> None:
             layer=looked.layer.path,
             unit=str(unit),
         )
-        controls.layer_links(looked.subject, looked.layer)
+        layer_picker.layer_links(looked.subject, looked.layer)
     if looked.top.dead[unit]:
         st.info(
             f"No one of {looked.test.count:,} {looked.test.title} brings unit {unit} above zero, "
@@ -69,7 +71,7 @@ def show(looked: Looked, unit: int, scale: Scale, crop: Crop) -> None:
         _classes(looked, unit, found["deconvnet"])
     _examples(looked, values, unit)
     stem = f"{looked.subject.name}-{looked.layer.path}-unit-{unit}"
-    controls.downloads(
+    downloads.offer(
         stem, lambda: _png(found["deconvnet"], rows), lambda: _arrays(looked, found, values, unit)
     )
 

@@ -1,0 +1,46 @@
+"""One trained model of the comparison: how it errs, and links to the other pages."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from cnnviz import registry
+from cnnviz.training.saved.checkpoints import Checkpoint
+from cnnviz.ui.look import evaluation
+from cnnviz.ui.pick.selection import Selection
+from cnnviz.ui.state import links, url
+
+#: The chosen model in the session's state.
+CLOSER = "compare_model"
+
+
+def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
+    """How one trained network errs, once it was picked here or in the picture."""
+    titles = dict(zip(frame["model"], frame["title"], strict=True))
+    st.header("One of them", anchor=False)
+    name = url.follow("model", CLOSER, {"": None} | {name: name for name in titles})
+    st.selectbox(
+        "How it errs, and whether its confidence can be trusted",
+        list(titles),
+        index=None,
+        key=CLOSER,
+        format_func=lambda name: f"{titles[name]} · {name}",
+        placeholder="Choose a trained network",
+        width=480,
+    )
+    if name is None:
+        return
+    card = models[name].card
+    with st.container(horizontal=True, gap="medium"):
+        network = Selection(
+            registry.get(card.variant), card.knobs, card.input_size, len(card.classes)
+        )
+        links.link("explore", "Look inside →", **network.to_query())
+        links.link("filters", "Its filters →", model=name)
+        links.link("deconvnet", "What its units see →", model=name)
+        links.link("predict", "Ask it about a photo →", model=name)
+    if not (card.confusion or card.calibration or card.per_class):
+        st.info("Its card holds the accuracy alone: train it again to see how it errs.")
+        return
+    evaluation.evaluated(card)
