@@ -243,7 +243,7 @@ def test_a_list_for_people_has_percentages_times_and_reasons(call, ask):
 
 
 def test_the_command_line_and_the_page_hold_out_the_same_images(ask):
-    from cnnviz.ui.train.recipe_form import Form, own_values
+    from cnnviz.ui.train.request.recipe_form import Form, own_values
 
     for name in ("resnet20_cifar", "alexnet"):
         made = ask("runs", "queue", name, "--device", "cpu")["runs"][0]["id"]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.deconvnet import evolution, photo
+from cnnviz.ui.deconvnet import evolution
 from cnnviz.ui.deconvnet.evidence import heat_maps, invariance
+from cnnviz.ui.deconvnet.photo import view as photo
 from cnnviz.ui.deconvnet.units import gallery
 from cnnviz.ui.state import url
 

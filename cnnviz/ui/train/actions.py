@@ -11,7 +11,7 @@ from cnnviz import runs
 from cnnviz.errors import CnnvizError
 from cnnviz.runs import Run, State
 from cnnviz.runs.launch import LONGEST_NOTE
-from cnnviz.ui.train import recipe_form
+from cnnviz.ui.train.request import recipe_form
 from cnnviz.ui.train.words import run_label
 
 _ERROR = "act-error"

@@ -4,7 +4,8 @@ import streamlit as st
 
 from cnnviz import runs
 from cnnviz.ui.look import panels
-from cnnviz.ui.train import actions, queue, request_form, watch
+from cnnviz.ui.train import actions, queue, watch
+from cnnviz.ui.train.request import request_form
 
 
 def show() -> None:

@@ -21,7 +21,8 @@ from cnnviz.ui.look.panels import Fact, chart, facts
 from cnnviz.ui.look.recipe_words import setting_label, value_text, within
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.state import url
-from cnnviz.ui.train import actions, compare, recipe_form, result
+from cnnviz.ui.train import actions, compare, result
+from cnnviz.ui.train.request import recipe_form
 from cnnviz.ui.train.words import STATES, day_and_time, duration, rate_text, run_label
 
 #: Seconds between two looks at a run that trains.

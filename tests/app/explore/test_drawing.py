@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz.settings import ROOT
 from cnnviz.ui.cache.source_places import classes, find
-from cnnviz.ui.explore.drawing.picture import describe, operator_words
+from cnnviz.ui.explore.drawing.captions import describe, operator_words
 from tests.anatomy.test_graph import graph_of
 
 PAGE = str(ROOT / "pages" / "explore.py")

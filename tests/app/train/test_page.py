@@ -9,7 +9,7 @@ import torch
 from cnnviz import runs
 from cnnviz.runs.costs.estimate import Device
 from cnnviz.ui.cache import run_data
-from cnnviz.ui.train import recipe_form, request_form
+from cnnviz.ui.train.request import recipe_form, starting
 from tests.app.train.opened import captions, errors, fine, html_of, labels, new_run, opened
 
 
@@ -275,16 +275,16 @@ def test_a_batch_of_more_than_all_images_is_said():
 
 def test_a_double_click_starts_once(asked, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(request_form, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(starting, "time", SimpleNamespace(monotonic=lambda: now[0]))
     app = opened()
     start(app)
-    now[0] += 0.9 * request_form.DOUBLE_CLICK
+    now[0] += 0.9 * starting.DOUBLE_CLICK
     start(app)
     assert len(asked) == 1
     app.number_input(key="epochs-lenet5-digits").set_value(3)
     start(app)  # another recipe is meant, however quick
     assert len(asked) == 2
-    now[0] += 1.1 * request_form.DOUBLE_CLICK
+    now[0] += 1.1 * starting.DOUBLE_CLICK
     start(app)
     assert len(asked) == 3
 
@@ -353,7 +353,7 @@ def test_a_cluster_that_is_not_there_makes_no_run():
 
 def test_a_cluster_takes_the_runs(monkeypatch):
     submitted = []
-    monkeypatch.setattr(request_form, "check_cluster", lambda address: address)
+    monkeypatch.setattr(starting, "check_cluster", lambda address: address)
     monkeypatch.setattr("cnnviz.runs.cluster.submit", lambda *a: submitted.append(a))
     app = opened()
     app.selectbox(key="launcher").set_value("ray").run()

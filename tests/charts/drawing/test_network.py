@@ -11,7 +11,7 @@ from cnnviz.charts.drawing.nested import HEADER, lay_out
 from cnnviz.charts.drawing.network import Caption
 from cnnviz.charts.style import TEXT
 from cnnviz.networks.catalogue import inspect_variant
-from cnnviz.ui.explore.drawing.picture import operator_words
+from cnnviz.ui.explore.drawing.captions import operator_words
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -21,7 +21,7 @@ from cnnviz.sight.evidence.invariance import Border, Transformation, transform
 from cnnviz.ui.cache import experiments
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence import correspondence, samples
-from cnnviz.ui.deconvnet.evidence.heat_maps import class_name
+from cnnviz.ui.deconvnet.evidence.question import class_name
 from cnnviz.ui.deconvnet.evidence.samples import Images, share
 from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.pick import choices, photo_picker
