@@ -6,7 +6,9 @@ The names below are loaded when they are first used, so that ``import cnnviz`` a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cnnviz.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from cnnviz.anatomy import Layer as Layer

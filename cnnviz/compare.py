@@ -17,7 +17,8 @@ from cnnviz.networks.catalogue import inspect_variant
 from cnnviz.prediction import survey_models
 from cnnviz.registry import KnobValue, get
 from cnnviz.training.recipe import RESULT_FREE, Recipe
-from cnnviz.training.saved.checkpoints import Card, Checkpoint
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
 from cnnviz.training.augment import fit, normalise
-from cnnviz.training.saved.checkpoints import Card, Checkpoint, read_checkpoint, scan_checkpoints
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import Checkpoint, read_checkpoint, scan_checkpoints
 from cnnviz.training.saved.files import inside
 
 #: Forward passes whose median is the latency, after one that warms up.

@@ -15,7 +15,8 @@ from cnnviz import architectures
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, decode, encode_png, enlarge, sample_photos
 from cnnviz.prediction import find_models, predict, predict_with, survey_models
-from cnnviz.training.saved.checkpoints import Card, save_checkpoint
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import save_checkpoint
 
 CLASSES = tuple("abcdefghij")
 

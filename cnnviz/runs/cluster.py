@@ -13,26 +13,20 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.folder import ENDED, HOLD, LOG, STOP, Run
 from cnnviz.runs.locks import queue_lock
+from cnnviz.runs.ray_client import client_of
 from cnnviz.settings import ROOT, checkpoints_dir, data_dir
-
-if TYPE_CHECKING:
-    from ray.job_submission import JobSubmissionClient
 
 #: GPUs and CPU cores of a job, by the device that was asked for: the data lies on the GPU, so one
 #: core drives it and one is left to checkpoints and evaluation.
 NEEDS = {"auto": (1, 2), "cuda": (1, 2), "cpu": (0, 2)}
-#: How long a cluster may take to answer that it is there (seconds).
-ANSWER = 5.0
 
 
 def check_cluster(address: str = "") -> str:
@@ -45,30 +39,8 @@ def check_cluster(address: str = "") -> str:
         raise CnnvizError(
             "Which Ray cluster? Name the address of its dashboard: --ray-address http://head:8265."
         )
-    _client(address)
+    client_of(address)
     return address
-
-
-def _client(address: str) -> JobSubmissionClient:
-    try:
-        from ray.job_submission import JobSubmissionClient
-    except ImportError as error:
-        raise CnnvizError(
-            "Ray is not installed: `pip install -r requirements-ray.txt` brings it."
-        ) from error
-    parts = urlsplit(address)
-    try:
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("its address is no URL")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        # The client itself would wait for minutes for a machine that is switched off.
-        socket.create_connection((parts.hostname, port), ANSWER).close()
-        return JobSubmissionClient(address)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CnnvizError(
-            f"The Ray cluster at {address} cannot be reached ({error}): start it, or name its "
-            "dashboard's address, as http://head:8265."
-        ) from error
 
 
 def submit(run: Run, address: str = "", device: str = "auto") -> None:
@@ -94,7 +66,7 @@ def submit(run: Run, address: str = "", device: str = "auto") -> None:
         (run.path / HOLD).unlink(missing_ok=True)
         run.write_status(before.model_copy(update={**asked, **nobody, **where}))
         try:
-            _client(address).submit_job(
+            client_of(address).submit_job(
                 entrypoint=_entrypoint(run, device, job),
                 submission_id=job,
                 runtime_env={"env_vars": _environment(run)},
@@ -134,7 +106,7 @@ def cancel(run: Run) -> None:
     does not answer.
     """
     status = run.status
-    client = _client(status.address)
+    client = client_of(status.address)
     try:
         client.stop_job(status.job)
     except RuntimeError as error:
@@ -142,15 +114,6 @@ def cancel(run: Run) -> None:
             raise CnnvizError(
                 f"The Ray cluster at {status.address} did not stop {run.id}: {_first_line(error)}."
             ) from error
-
-
-def job_log(run: Run) -> str:
-    """What the cluster says and keeps of the job; "" where it does not answer."""
-    status = run.status
-    try:
-        return str(_client(status.address).get_job_logs(status.job))
-    except (CnnvizError, RuntimeError):
-        return ""
 
 
 def refresh(runs: Sequence[Run]) -> list[str]:
@@ -167,7 +130,7 @@ def refresh(runs: Sequence[Run]) -> list[str]:
     problems = []
     for address, members in by_address.items():
         try:
-            jobs = {job.submission_id: job for job in _client(address).list_jobs()}
+            jobs = {job.submission_id: job for job in client_of(address).list_jobs()}
         except (CnnvizError, RuntimeError) as error:
             known = "of its runs is known only what they wrote themselves"
             problems.append(f"{str(error).rstrip('.')}; {known}.")

@@ -64,8 +64,6 @@ State = Literal[
     "done",
 ]
 ENDED = ("interrupted", "stopped", "failed", "done")
-
-
 #: Seconds since 1970, until the year 9999: a calendar knows no later ones.
 Moment = Annotated[float, Field(ge=0, lt=253_370_764_800)]
 
@@ -304,9 +302,9 @@ class Run:
         """The end of what the trainer printed, or of what the cluster says of its job."""
         status = self.status
         if status.job and not (self.path / LOG).exists():
-            from cnnviz.runs.cluster import job_log
+            from cnnviz.runs.ray_client import job_log
 
-            return job_log(self)[-characters:]
+            return job_log(status.address, status.job)[-characters:]
         try:
             with (self.path / LOG).open("rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - 4 * characters, 0))  # UTF-8: 4 at most

@@ -249,7 +249,7 @@ def test_a_gpu_is_asked_for_unless_the_cpu_is_named(monkeypatch):
         def submit_job(self, **job):
             jobs.append(job)
 
-    monkeypatch.setattr(cluster, "_client", lambda address: Client())
+    monkeypatch.setattr(cluster, "client_of", lambda address: Client())
     run = new_run()
     runs.enqueue(run, "auto", "ray", "http://head:8265")
     runs.enqueue(run, "cpu", "ray", "http://head:8265")

@@ -13,7 +13,7 @@ from typing import Any
 
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.folder import Run
-from cnnviz.training.saved.checkpoints import Card
+from cnnviz.training.saved.card import Card
 
 # Fields of the loop's records that say where a point stands, not what was measured there.
 _PLACE = ("kind", "step", "epoch", "seconds")

@@ -28,7 +28,8 @@ from cnnviz.training import data
 from cnnviz.training.devices.choice import is_out_of_memory
 from cnnviz.training.devices.distributed import World
 from cnnviz.training.loop import Trainer, device_name, evaluate
-from cnnviz.training.saved.checkpoints import Card, Checkpoint, read_checkpoint, save_checkpoint
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import Checkpoint, read_checkpoint, save_checkpoint
 from cnnviz.training.saved.files import atomic_write, sweep_temporaries
 
 Listener = Callable[[dict[str, Any]], None]

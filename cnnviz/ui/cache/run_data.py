@@ -17,7 +17,8 @@ from cnnviz.runs.costs.estimate import Device, Estimate, devices, estimate
 from cnnviz.runs.metrics import parse_metrics
 from cnnviz.settings import checkpoints_dir
 from cnnviz.training.recipe import Recipe, parse_recipe
-from cnnviz.training.saved.checkpoints import Card, list_checkpoints
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import list_checkpoints
 from cnnviz.ui.look.recipe_words import changes_text
 
 #: Settings that neither the time of a step nor its memory depends on, and the value they are

@@ -13,7 +13,8 @@ from torch import nn
 from cnnviz.compare import Costs, Network, Row, compare_one
 from cnnviz.images import decode
 from cnnviz.prediction import Prediction, predict_with
-from cnnviz.training.saved.checkpoints import Card, read_checkpoint
+from cnnviz.training.saved.card import Card
+from cnnviz.training.saved.checkpoints import read_checkpoint
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

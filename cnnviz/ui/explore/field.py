@@ -16,7 +16,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.networks.subjects import Subject, published_subject, trained_subject
 from cnnviz.prediction import survey_models
-from cnnviz.training.saved.checkpoints import Card
+from cnnviz.training.saved.card import Card
 from cnnviz.ui.cache import measured, networks, subjects
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.words import data_name

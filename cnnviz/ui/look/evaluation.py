@@ -7,7 +7,7 @@ import streamlit as st
 from cnnviz.charts import evaluation
 from cnnviz.charts import training as charts
 from cnnviz.training.calibration import Calibration
-from cnnviz.training.saved.checkpoints import Card
+from cnnviz.training.saved.card import Card
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.panels import chart
 

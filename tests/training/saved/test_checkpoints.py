@@ -21,8 +21,8 @@ from cnnviz.errors import CnnvizError
 from cnnviz.settings import ROOT
 from cnnviz.training.calibration import Bin, Calibration
 from cnnviz.training.saved import checkpoints, files, weights
+from cnnviz.training.saved.card import CARD_LIMIT, Card
 from cnnviz.training.saved.checkpoints import (
-    Card,
     list_checkpoints,
     read_checkpoint,
     save_checkpoint,
@@ -291,7 +291,7 @@ def test_a_card_that_is_no_object_is_refused(saved, content):
 
 
 def test_a_card_too_large_is_refused(saved):
-    saved.card_path.write_bytes(b" " * (checkpoints.CARD_LIMIT + 1))
+    saved.card_path.write_bytes(b" " * (CARD_LIMIT + 1))
     refused(lambda: read_checkpoint(saved.path), "too large")
 
 
