@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz import registry
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.pick.selection import Selection
 from tests.e2e.conftest import settled
 

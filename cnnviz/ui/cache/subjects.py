@@ -10,7 +10,7 @@ from torch import nn
 
 from cnnviz.anatomy import Trace
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 
 # Networks are kept by size, since a dozen small ones take less memory than one VGG.
 _SMALL_BYTES = 60_000_000

@@ -16,7 +16,7 @@ from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.runs import Run
 from cnnviz.sight import Evolution
-from cnnviz.ui.cache import image_sets, run_epochs, scans
+from cnnviz.ui.cache.sight import image_sets, run_epochs, scans
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.controls import RULES
 from cnnviz.ui.look import downloads

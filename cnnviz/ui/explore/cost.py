@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz.anatomy import Trace
 from cnnviz.charts.costs import bars, cost_map
 from cnnviz.charts.costs.by_layer import Cost
-from cnnviz.ui.cache import cost_charts
+from cnnviz.ui.cache.anatomy import cost_charts
 from cnnviz.ui.explore.portrait import idle_params, share_of
 from cnnviz.ui.look.format import count, si
 from cnnviz.ui.pick.selection import Selection

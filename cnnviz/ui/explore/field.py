@@ -17,7 +17,8 @@ from cnnviz.images import Pixels, decode, encode_png, sample_photos, square
 from cnnviz.networks.subjects import Subject, published_subject, trained_subject
 from cnnviz.prediction import survey_models
 from cnnviz.training.saved.card import Card
-from cnnviz.ui.cache import measured, networks, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.anatomy import measured, networks
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.pick import subject_picker

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Opinion, Trace
 from cnnviz.errors import CnnvizError
-from cnnviz.ui.cache import measured
+from cnnviz.ui.cache.anatomy import measured
 from cnnviz.ui.explore.measured import agreed
 from cnnviz.ui.look.format import count, si
 from cnnviz.ui.pick.selection import Selection

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.explore import portrait, views
 from cnnviz.ui.explore.pick import pick
 from cnnviz.ui.look import panels

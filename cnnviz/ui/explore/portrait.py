@@ -14,7 +14,7 @@ from cnnviz.charts.costs import bars, by_layer
 from cnnviz.networks.catalogue import predecessor
 from cnnviz.registry import Variant
 from cnnviz.settings import checkpoints_dir
-from cnnviz.ui.cache import cost_charts, networks, source_code
+from cnnviz.ui.cache.anatomy import cost_charts, networks, source_code
 from cnnviz.ui.look import panels, theme
 from cnnviz.ui.look.format import count, percent, si, size
 from cnnviz.ui.look.glyphs import glyph

@@ -11,7 +11,7 @@ from cnnviz.anatomy import Trace
 from cnnviz.anatomy.roofline import Peaks, Roofline
 from cnnviz.charts.costs import roofline as charts
 from cnnviz.errors import CnnvizError
-from cnnviz.ui.cache import measured
+from cnnviz.ui.cache.anatomy import measured
 from cnnviz.ui.explore.measured import agreed
 from cnnviz.ui.look import panels, theme
 from cnnviz.ui.look.format import milliseconds, si

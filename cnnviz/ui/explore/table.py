@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.look import panels
 from cnnviz.ui.pick.layer_picker import KINDS
 from cnnviz.ui.pick.selection import Selection

@@ -14,7 +14,7 @@ from cnnviz.anatomy import Trace, format_shape
 from cnnviz.anatomy.compare_traces import Pair, Step, describe_ratio
 from cnnviz.networks.catalogue import predecessor
 from cnnviz.registry import Variant
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.explore.settings import Settings
 from cnnviz.ui.look.format import count, plain, si
 from cnnviz.ui.pick.selection import Selection, from_text

@@ -10,7 +10,7 @@ import streamlit as st
 from cnnviz.charts.filters import matrix_figure
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import DEAD_FRACTION, DUPLICATE_COSINE, Order, Pair
-from cnnviz.ui.cache import filter_sets
+from cnnviz.ui.cache.sight import filter_sets
 from cnnviz.ui.filters import one_filter, state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import PART, STRONGEST, Tile

@@ -8,8 +8,8 @@ import streamlit as st
 from cnnviz.charts.filters import Spread, map_figure, overlay_figure
 from cnnviz.images import encode_png
 from cnnviz.sight import Activity, contrast
-from cnnviz.ui.cache import photo_maps
-from cnnviz.ui.cache.photo_maps import PhotoMaps
+from cnnviz.ui.cache.sight import photo_maps
+from cnnviz.ui.cache.sight.photo_maps import PhotoMaps
 from cnnviz.ui.filters import state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import Tile

@@ -14,7 +14,8 @@ from cnnviz.charts.filters import slices_figure, weights_figure
 from cnnviz.images import Pixels
 from cnnviz.sight import Filters, contrast
 from cnnviz.sight.filters import Pair
-from cnnviz.ui.cache import photo_maps, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import photo_maps
 from cnnviz.ui.filters import state, tiling
 from cnnviz.ui.filters.state import Look
 from cnnviz.ui.filters.tiling import PART, Tile

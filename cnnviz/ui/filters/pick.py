@@ -9,7 +9,8 @@ import streamlit as st
 from cnnviz.anatomy import Layer
 from cnnviz.errors import CnnvizError
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import filter_sets, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import filter_sets
 from cnnviz.ui.filters.state import Look, View
 from cnnviz.ui.look.format import size
 from cnnviz.ui.pick import layer_picker, photo_picker, subject_picker

@@ -11,8 +11,8 @@ import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.registry import KnobValue, Variant
-from cnnviz.ui.cache import networks
-from cnnviz.ui.cache.networks import Arguments
+from cnnviz.ui.cache.anatomy import networks
+from cnnviz.ui.cache.anatomy.networks import Arguments
 from cnnviz.ui.look.format import size as format_size
 from cnnviz.ui.state import url
 
@@ -31,7 +31,7 @@ class Selection:
 
     @property
     def arguments(self) -> Arguments:
-        """The arguments of `cnnviz.ui.cache.networks`, with every default filled in."""
+        """The arguments of `cnnviz.ui.cache.anatomy.networks`, with every default filled in."""
         knobs = self.variant.check_knobs(dict(self.knobs))
         size = self.input_size or self.variant.input_for(**knobs)
         classes = self.num_classes or self.variant.num_classes

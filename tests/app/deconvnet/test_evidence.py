@@ -60,7 +60,7 @@ def test_random_weights_without_names_of_classes_say_so():
 
 
 def test_long_work_waits_until_it_is_asked_for(monkeypatch):
-    from cnnviz.ui.cache import experiments
+    from cnnviz.ui.cache.sight import experiments
 
     monkeypatch.setattr(experiments, "seconds_of_pass", lambda subject: 1.0)
     app = opened(VIEW, "lenet5_cifar")

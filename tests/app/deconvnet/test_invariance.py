@@ -81,7 +81,7 @@ def test_correspondence_has_boxes_in_the_middle_and_compares_with_random_ones():
 
 
 def test_a_link_places_the_boxes_and_nonsense_is_left_out(monkeypatch):
-    from cnnviz.ui.cache import experiments
+    from cnnviz.ui.cache.sight import experiments
 
     asked = []
     real = experiments.correspondence_of

@@ -3,7 +3,7 @@ import json
 from streamlit.testing.v1 import AppTest
 
 from cnnviz.settings import ROOT
-from cnnviz.ui.cache.source_places import classes, find
+from cnnviz.ui.cache.anatomy.source_places import classes, find
 from cnnviz.ui.explore.drawing.captions import describe, operator_words
 from tests.anatomy.test_graph import graph_of
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cnnviz import registry
-from cnnviz.ui.cache import networks
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.explore import table
 from cnnviz.ui.pick.selection import Selection
 

@@ -12,7 +12,7 @@ from cnnviz.anatomy import Opinion
 from cnnviz.anatomy.roofline import Peaks
 from cnnviz.networks.subjects import Subject
 from cnnviz.settings import ROOT
-from cnnviz.ui.cache import measured, networks
+from cnnviz.ui.cache.anatomy import measured, networks
 from cnnviz.ui.explore.opinion import verdict
 
 WEIGHTS = "ResNet18_Weights.IMAGENET1K_V1"

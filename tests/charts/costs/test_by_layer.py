@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cnnviz.charts.costs import by_layer, cost_map
-from cnnviz.ui.cache.networks import layer_frame
+from cnnviz.ui.cache.anatomy.networks import layer_frame
 
 
 @pytest.fixture

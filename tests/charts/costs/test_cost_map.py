@@ -5,7 +5,7 @@ import pytest
 from cnnviz import registry
 from cnnviz.charts.costs import by_layer, cost_map
 from cnnviz.charts.costs.by_layer import stage_names
-from cnnviz.ui.cache.networks import layer_frame
+from cnnviz.ui.cache.anatomy.networks import layer_frame
 
 CHOSEN = ["vgg16", "convnext_tiny", "googlenet", "resnet18", "lenet5"]
 

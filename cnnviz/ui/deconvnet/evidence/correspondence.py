@@ -11,7 +11,7 @@ from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Correspondence
 from cnnviz.sight.evidence.correspondence import Box, score
-from cnnviz.ui.cache import experiments, image_sets
+from cnnviz.ui.cache.sight import experiments, image_sets
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence import marking, samples
 from cnnviz.ui.deconvnet.evidence.samples import Images

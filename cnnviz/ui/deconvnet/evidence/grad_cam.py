@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cnnviz.charts import evidence as charts
 from cnnviz.images import Pixels, encode_png
 from cnnviz.training.data import LUMA
-from cnnviz.ui.cache import photo_maps
+from cnnviz.ui.cache.sight import photo_maps
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence.question import Question
 from cnnviz.ui.deconvnet.evidence.samples import share

@@ -18,7 +18,7 @@ from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Invariance
 from cnnviz.sight.evidence.invariance import Border, Transformation, transform
-from cnnviz.ui.cache import experiments
+from cnnviz.ui.cache.sight import experiments
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence import correspondence, samples
 from cnnviz.ui.deconvnet.evidence.question import class_name

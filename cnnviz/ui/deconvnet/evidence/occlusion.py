@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnnviz.charts import evidence as charts
 from cnnviz.sight import Occlusion
-from cnnviz.ui.cache import experiments, photo_maps
+from cnnviz.ui.cache.sight import experiments, photo_maps
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.evidence.question import Question
 from cnnviz.ui.deconvnet.evidence.samples import share

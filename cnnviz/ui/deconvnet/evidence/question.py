@@ -8,8 +8,8 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import photo_maps
-from cnnviz.ui.cache.photo_maps import Asked
+from cnnviz.ui.cache.sight import photo_maps
+from cnnviz.ui.cache.sight.photo_maps import Asked
 from cnnviz.ui.pick import layer_picker, photo_picker
 from cnnviz.ui.state import url
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from cnnviz.anatomy import Layer, format_shape
 from cnnviz.images import Pixels, sample_photos
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache import image_sets, photo_maps, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import image_sets, photo_maps
 from cnnviz.ui.look.format import percent
 from cnnviz.ui.state import url
 

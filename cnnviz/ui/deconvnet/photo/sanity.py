@@ -10,7 +10,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import signed_picture
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.evidence.sanity import SanityStep
-from cnnviz.ui.cache import photo_maps
+from cnnviz.ui.cache.sight import photo_maps
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.controls import RULES
 from cnnviz.ui.deconvnet.render import figure, image, to_side

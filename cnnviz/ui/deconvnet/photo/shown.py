@@ -12,8 +12,9 @@ from cnnviz.anatomy import Layer
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.patches import patch_boxes
-from cnnviz.ui.cache import photo_maps, subjects
-from cnnviz.ui.cache.photo_maps import Carried, PhotoMaps
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import photo_maps
+from cnnviz.ui.cache.sight.photo_maps import Carried, PhotoMaps
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.render import Frame
 

@@ -9,7 +9,7 @@ from cnnviz.errors import CnnvizError
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight import tiled
 from cnnviz.sight.backward.rules import Rule
-from cnnviz.ui.cache import photo_maps
+from cnnviz.ui.cache.sight import photo_maps
 from cnnviz.ui.deconvnet import controls, tiling
 from cnnviz.ui.deconvnet.controls import UNIT
 from cnnviz.ui.deconvnet.photo import sanity

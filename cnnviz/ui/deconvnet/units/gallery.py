@@ -14,8 +14,8 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.figures import UnitFigures
 from cnnviz.training.data import load
-from cnnviz.ui.cache import image_sets, scans
-from cnnviz.ui.cache.image_sets import TestImages
+from cnnviz.ui.cache.sight import image_sets, scans
+from cnnviz.ui.cache.sight.image_sets import TestImages
 from cnnviz.ui.deconvnet import controls, render, tiling
 from cnnviz.ui.deconvnet.controls import RULES, UNIT
 from cnnviz.ui.deconvnet.tiling import Tile

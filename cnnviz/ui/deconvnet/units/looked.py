@@ -19,8 +19,9 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import TopActivations
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.figures import UnitFigures
-from cnnviz.ui.cache import scans, subjects
-from cnnviz.ui.cache.image_sets import TestImages
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import scans
+from cnnviz.ui.cache.sight.image_sets import TestImages
 from cnnviz.ui.deconvnet import render
 from cnnviz.ui.deconvnet.render import Values, covers, patch
 

@@ -14,7 +14,8 @@ from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.activity import UnitActivations
 from cnnviz.sight.units.figures import UnitFigures
 from cnnviz.sight.units.patches import patch_boxes
-from cnnviz.ui.cache import scans, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import scans
 from cnnviz.ui.deconvnet import render, tiling
 from cnnviz.ui.deconvnet.controls import RULES
 from cnnviz.ui.deconvnet.render import boxed, figure, image, to_side

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnviz.anatomy import Layer, Trace, format_shape, format_shapes
 from cnnviz.anatomy.graph import Graph, Node
-from cnnviz.ui.cache import source_code
+from cnnviz.ui.cache.anatomy import source_code
 from cnnviz.ui.explore import table
 from cnnviz.ui.explore.portrait import share_of
 from cnnviz.ui.look.format import count, si

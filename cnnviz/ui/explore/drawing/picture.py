@@ -12,7 +12,7 @@ from cnnviz.anatomy.graph import Graph, Node
 from cnnviz.charts.drawing import network
 from cnnviz.charts.drawing.nested import Drawing, lay_out
 from cnnviz.charts.drawing.network import Caption, ColourBy
-from cnnviz.ui.cache import networks, source_code
+from cnnviz.ui.cache.anatomy import networks, source_code
 from cnnviz.ui.explore import portrait
 from cnnviz.ui.explore.drawing import script
 from cnnviz.ui.explore.drawing.captions import describe

@@ -13,7 +13,8 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs.costs.estimate import Device, Estimate
 from cnnviz.runs.costs.plan import IMAGES, STEP
 from cnnviz.training.recipe import Recipe
-from cnnviz.ui.cache import networks, run_data
+from cnnviz.ui.cache import run_data
+from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.train.words import day_and_time
 
 #: Recipes of which each step was asked to be measured, with the device.

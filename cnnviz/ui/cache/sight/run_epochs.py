@@ -12,8 +12,9 @@ from cnnviz.runs.trainer.snapshots import list_snapshots, load_snapshot
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.evolution import Moment, moment
 from cnnviz.training.saved.checkpoints import scan_checkpoints
-from cnnviz.ui.cache import image_sets, jobs, subjects
-from cnnviz.ui.cache.image_sets import SCAN_MACS, TestImages
+from cnnviz.ui.cache import jobs, subjects
+from cnnviz.ui.cache.sight import image_sets
+from cnnviz.ui.cache.sight.image_sets import SCAN_MACS, TestImages
 from cnnviz.ui.state.background import Report
 
 #: Images of one epoch of the evolution, at least.

@@ -8,7 +8,8 @@ from cnnviz.networks.subjects import find_subject
 from cnnviz.sight import feature_maps, top_activations, unit_figures
 from cnnviz.training.augment import normalise, resize
 from cnnviz.training.data import load
-from cnnviz.ui.cache import image_sets, jobs, scans, subjects
+from cnnviz.ui.cache import jobs, subjects
+from cnnviz.ui.cache.sight import image_sets, scans
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet_modern@random", "alexnet@imagenet"])

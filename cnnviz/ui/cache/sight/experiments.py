@@ -18,7 +18,7 @@ from cnnviz.sight import occlude as slide
 from cnnviz.sight.evidence.correspondence import Box
 from cnnviz.sight.evidence.invariance import Border, Transformation, paper_amounts
 from cnnviz.ui.cache import jobs, subjects
-from cnnviz.ui.cache.photo_maps import ask, digest
+from cnnviz.ui.cache.sight.photo_maps import ask, digest
 from cnnviz.ui.state.background import Report
 
 #: Amounts of a transformation, and random boxes: fewer where a pass takes long.

@@ -1,6 +1,6 @@
 import pytest
 
-from cnnviz.ui.cache import image_sets
+from cnnviz.ui.cache.sight import image_sets
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cnnviz.anatomy import Trace
 from cnnviz.anatomy.compare_traces import Pair, compare_traces
 from cnnviz.anatomy.graph import Graph
 from cnnviz.networks.catalogue import inspect_variant
-from cnnviz.ui.cache.source_places import Knobs as Knobs
+from cnnviz.ui.cache.anatomy.source_places import Knobs as Knobs
 
 #: What a network is made by: variant, knobs, input size (C, H, W) and number of classes.
 Arguments = tuple[str, Knobs, tuple[int, int, int], int]

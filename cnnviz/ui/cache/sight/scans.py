@@ -19,7 +19,8 @@ from cnnviz.sight.backward.rules import Rule
 from cnnviz.sight.units.activity import UnitActivations, strongest_positions, unit_activations
 from cnnviz.sight.units.batches import Batches
 from cnnviz.sight.units.figures import UnitFigures, unit_figures
-from cnnviz.ui.cache import image_sets, jobs, subjects
+from cnnviz.ui.cache import jobs, subjects
+from cnnviz.ui.cache.sight import image_sets
 from cnnviz.ui.state import background
 from cnnviz.ui.state.background import Job, Report
 

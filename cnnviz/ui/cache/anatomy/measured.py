@@ -18,8 +18,8 @@ from cnnviz.anatomy import Opinion, roofline, second_opinion
 from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effective_field
 from cnnviz.images import decode, sample_photos
 from cnnviz.networks.subjects import Subject
-from cnnviz.ui.cache.networks import traced
-from cnnviz.ui.cache.source_places import Knobs
+from cnnviz.ui.cache.anatomy.networks import traced
+from cnnviz.ui.cache.anatomy.source_places import Knobs
 
 
 def _build(variant: str, knobs: Knobs, num_classes: int | None) -> nn.Module:

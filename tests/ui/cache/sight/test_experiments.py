@@ -1,5 +1,5 @@
 from cnnviz.networks.subjects import find_subject
-from cnnviz.ui.cache import experiments
+from cnnviz.ui.cache.sight import experiments
 
 
 def test_passes_are_fewer_where_they_take_long(monkeypatch):

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cnnviz.charts.costs import by_layer, cost_map
-from cnnviz.ui.cache.networks import Arguments, layer_frame
+from cnnviz.ui.cache.anatomy.networks import Arguments, layer_frame
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from cnnviz.networks.subjects import find_subject, trained_subject
 from cnnviz.prediction import find_models
-from cnnviz.ui.cache import run_epochs, subjects
+from cnnviz.ui.cache import subjects
+from cnnviz.ui.cache.sight import run_epochs
 
 
 def test_a_model_finds_its_run_by_name_or_by_its_weights(finished):

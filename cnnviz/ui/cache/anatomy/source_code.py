@@ -14,8 +14,8 @@ import streamlit as st
 import torch
 
 from cnnviz import registry
-from cnnviz.ui.cache import source_places
-from cnnviz.ui.cache.source_places import Knobs
+from cnnviz.ui.cache.anatomy import source_places
+from cnnviz.ui.cache.anatomy.source_places import Knobs
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

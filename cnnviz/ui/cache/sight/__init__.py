@@ -1,0 +1,1 @@
+"""What is kept of what a network sees: scans, photos, filters, experiments, epochs."""
