@@ -152,7 +152,7 @@ def named(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     """The scatter; a chosen point offers its network."""
-    sentence = charts.sentence(frame)
+    sentence = charts.sentence(frame, cost)
     figure = charts.accuracy_against(frame, cost, theme.is_dark())
     listed = "; ".join(
         f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters"
@@ -217,10 +217,9 @@ def by_class(frame: pd.DataFrame) -> None:
     if frame.empty:  # cards that give the whole accuracy alone
         return
     table = pd.DataFrame(list(frame["per_class"]), index=list(frame["label"]))
-    worst = table.mean().idxmin()
     chart(
         charts.accuracy_by_class(table, theme.is_dark()),
-        f"Hardest of all classes: {worst}",
+        charts.class_sentence(table),
         key="classes",
         alt=table.map(lambda v: f"{v:.0%}").to_string(),
     )
