@@ -7,17 +7,22 @@ from collections.abc import Hashable, Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from cnnviz.charts import labels
 from cnnviz.charts.style import (
+    ACCENT,
     BACKGROUND,
     FAMILY_COLOURS,
     FAMILY_SYMBOLS,
     MUTED,
     TEXT,
     Colour,
+    mixed,
+    readable_on,
     styled,
 )
 
@@ -27,6 +32,13 @@ COSTS = {
     "macs": ("multiply-accumulates (MACs) for one image", "MACs", 1.0),
     "latency_ms": ("latency of one image on this machine (ms)", "ms", 1.0),
     "weight_bytes": ("size of the weights' file (MB)", "MB", 1e6),
+}
+# How a network is to another that has several times as much of a cost: "4.4 × faster".
+_CHEAPER = {
+    "params": "{} × fewer parameters",
+    "macs": "{} × fewer MACs",
+    "latency_ms": "{} × faster",
+    "weight_bytes": "{} × smaller on disk",
 }
 
 #: The plot's width and height in pixels on a phone and on a large screen.
@@ -205,19 +217,16 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
 
     `frame` has an index of titles and a column for each class.
     """
-    # Ends that the text's colour can be read on.
-    low, high = ("#1d2a3a", "#3d6ea8") if dark else ("#f3f2ee", "#93b5df")
+    shares = frame.to_numpy(dtype=float)
+    lowest = _floor(shares)
+    low, high = BACKGROUND.on(dark), ACCENT.on(dark)
     figure = go.Figure(
         go.Heatmap(
-            z=frame.to_numpy(),
+            z=shares,
             x=list(frame.columns),
             y=list(frame.index),
-            # Without the sign, so that ten columns fit on a phone.
-            text=[[_whole_percent(share) for share in row] for row in frame.to_numpy()],
-            texttemplate="%{text}",
-            textfont={"color": TEXT.on(dark)},
             colorscale=[[0, low], [1, high]],
-            zmin=0,
+            zmin=lowest,
             zmax=1,
             showscale=False,
             xgap=2,
@@ -226,31 +235,76 @@ def accuracy_by_class(frame: pd.DataFrame, dark: bool) -> go.Figure:
         )
     )
     styled(figure, dark, height=90 + 44 * len(frame))
+    # Without the sign, so that ten columns fit on a phone.
+    figure.update_layout(
+        annotations=[
+            {
+                "x": frame.columns[column],
+                "y": frame.index[row],
+                "text": _whole_percent(share),
+                "showarrow": False,
+                "font": {"color": readable_on(_tone(share, lowest, low, high), dark)},
+            }
+            for (row, column), share in np.ndenumerate(shares)
+            if not math.isnan(share)
+        ]
+    )
     # Digits are names here, not numbers.
-    figure.update_xaxes(title="% right", side="top", showgrid=False, type="category")
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(title={"text": "% right"}, side="top", showgrid=False, type="category")
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure
 
 
+def _floor(shares: NDArray[np.float64]) -> float:
+    """The share that the palest colour stands for: the lowest, rounded down to a twentieth.
+
+    From zero up, 52 % and 98 % would have nearly the same colour.
+    """
+    known = shares[~np.isnan(shares)]
+    return math.floor(20 * known.min()) / 20 if known.size and known.min() < 1 else 0.0
+
+
+def _tone(share: float, lowest: float, low: str, high: str) -> str:
+    return mixed((share - lowest) / (1 - lowest), low, high)
+
+
 def _whole_percent(share: float) -> str:
-    return "" if math.isnan(share) else f"{100 * share:.0f}"
+    return f"{100 * share:.0f}"
 
 
-def sentence(frame: pd.DataFrame) -> str:
-    """What the comparison shows, as a title: the best network, and the cheapest beside it."""
+def sentence(frame: pd.DataFrame, cost: str = "params") -> str:
+    """What the comparison shows, as a title: the best network, and the cheapest beside it.
+
+    `cost` is a key of `COSTS`. Of networks that are equally good none is called the best.
+    """
     if frame.empty:
         return "No network to compare yet"
-    best = frame.iloc[int(frame["accuracy"].argmax())]
-    small = frame.iloc[int(frame["params"].argmin())]
+    leaders = frame[frame["accuracy"] == frame["accuracy"].max()]
+    if leaders["title"].nunique() > 1:
+        share = f"{leaders['accuracy'].iloc[0] * 100:.1f} %"
+        return f"{len(leaders)} networks get {share} of the test images right, more than any other"
+    best, cheap = leaders.iloc[0], frame.iloc[int(frame[cost].argmin())]
     reached = f"{best['accuracy'] * 100:.1f}"
     if _over_seeds(best.to_dict()):
         reached += f" ± {best['sd'] * 100:.1f}"
     text = f"{best['title']} gets {reached} % of the test images right"
     if _over_seeds(best.to_dict()):
         text += f" ({best['seeds']} seeds, mean ± sd)"
-    ratio = best["params"] / small["params"]
+    ratio = best[cost] / cheap[cost]
     if ratio < 1.05:
         return text
     times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
-    share = f"{small['accuracy'] * 100:.1f} %"
-    return f"{text}; {small['title']}, {times} × smaller, {share}"
+    share = f"{cheap['accuracy'] * 100:.1f} %"
+    return f"{text}; {cheap['title']}, {_CHEAPER[cost].format(times)}, {share}"
+
+
+def class_sentence(table: pd.DataFrame) -> str:
+    """Say which class is right least often, averaged over the networks (rows) of `table`."""
+    means = table.mean()
+    hardest = list(means.index[np.isclose(means, means.min(), rtol=1e-9, atol=0)])
+    share = f"{means.min() * 100:.0f} % right on average"
+    if len(hardest) == len(means):
+        return f"All classes are equally hard: {share}"
+    if len(hardest) > 1:
+        return f"{len(hardest)} classes are equally hard: {share}"
+    return f"Hardest of all classes: {hardest[0]}, {share}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from cnnviz.charts.style import ACCENT, BACKGROUND, MUTED, TEXT, styled
+from cnnviz.charts.style import ACCENT, BACKGROUND, MUTED, mixed, readable_on, styled
 
 Confusion = Sequence[Sequence[int]]
 
@@ -16,25 +16,32 @@ Confusion = Sequence[Sequence[int]]
 SMALL_GAP = 0.01
 # Above this number of classes the numbers no longer fit into the cells.
 _MOST_NUMBERS = 12
+# Letters of a class's name that stand side by side above the cells.
+_SHORT_NAME = 3
 
 
 def confusion_sentence(confusion: Confusion, classes: Sequence[str]) -> str:
-    """Say which class is most often taken for which other.
+    """Say which class is most often taken for which other, by the share of the class's images.
 
     `confusion` counts images, rows by their true class and columns by the class they were given,
-    both in the order of `classes`. "Most often" is by number of images.
+    both in the order of `classes`. Where several pairs share the largest rate none is singled out.
     """
     counts = np.asarray(confusion)
     errors = counts.copy()
     np.fill_diagonal(errors, 0)
-    total = int(counts.sum())
     if not errors.any():
+        total = int(counts.sum())
         return f"Not one of the {total:,} test images is taken for something else"
-    true, given = divmod(int(errors.argmax()), len(classes))
-    most, images = int(errors[true, given]), int(counts[true].sum())
+    images = counts.sum(1)
+    rates = errors / np.maximum(images[:, None], 1)
+    pairs = np.argwhere(np.isclose(rates, rates.max(), rtol=1e-9, atol=0))
+    true, given = map(int, pairs[0])
+    rate = f"{100 * rates[true, given]:.1f} %"
+    if len(pairs) > 1:
+        return f"{len(pairs)} pairs of classes are mixed up equally often, in {rate} of the images"
     return (
-        f"“{classes[true]}” is taken for “{classes[given]}” most often: "
-        f"{most:,} of {images:,} images"
+        f"“{classes[true]}” is taken for “{classes[given]}” most often: in {rate} of its "
+        f"{int(images[true]):,} images"
     )
 
 
@@ -66,9 +73,17 @@ def confusion_heatmap(confusion: Confusion, classes: Sequence[str], dark: bool) 
         # All at once: with each one more, Plotly would check all those before it again.
         figure.update_layout(annotations=_counts(counts, shares, classes, dark))
     # Names of digits are names, not numbers; the first class is at the top, as in a table.
-    figure.update_xaxes(title="the network says", type="category", showgrid=False, side="top")
+    # Upright where they are short, else standing: slanted names run into each other.
+    angle = 0 if max(map(len, classes), default=0) <= _SHORT_NAME else -90
+    figure.update_xaxes(
+        title={"text": "the network says"},
+        type="category",
+        showgrid=False,
+        side="top",
+        tickangle=angle,
+    )
     figure.update_yaxes(
-        title="it is", type="category", showgrid=False, autorange="reversed", ticks=""
+        title={"text": "it is"}, type="category", showgrid=False, autorange="reversed", ticks=""
     )
     figure.update_layout(hovermode="closest")
     return figure
@@ -77,34 +92,12 @@ def confusion_heatmap(confusion: Confusion, classes: Sequence[str], dark: bool) 
 def _root_scale(dark: bool) -> list[tuple[float, str]]:
     """Plotly's colours of 0 to 1."""
     steps = [step / 20 for step in range(21)]
-    return [(value, "#{:02x}{:02x}{:02x}".format(*_cell(value, dark))) for value in steps]
+    return [(value, _cell(value, dark)) for value in steps]
 
 
-def _cell(share: float, dark: bool) -> list[int]:
-    """Red, green and blue of a cell: the accent over the background, by the root of the share."""
-    ends = zip(_rgb(BACKGROUND.on(dark)), _rgb(ACCENT.on(dark)), strict=True)
-    return [round(low + share**0.5 * (high - low)) for low, high in ends]
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-
-
-def _luminance(rgb: Sequence[int]) -> float:
-    """Relative luminance, as WCAG 2.2 defines it."""
-    parts = [value / 255 for value in rgb]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _readable_on(cell: Sequence[int], dark: bool) -> str:
-    """The colour of text or of the background, whichever stands out more from a cell."""
-
-    def contrast(colour: str) -> float:
-        levels = sorted([_luminance(cell), _luminance(_rgb(colour))])
-        return (levels[1] + 0.05) / (levels[0] + 0.05)
-
-    return max(TEXT.on(dark), BACKGROUND.on(dark), key=contrast)
+def _cell(share: float, dark: bool) -> str:
+    """The colour of a cell: the accent over the background, by the root of the share."""
+    return mixed(share**0.5, BACKGROUND.on(dark), ACCENT.on(dark))
 
 
 def _in_words(counts: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
@@ -132,7 +125,7 @@ def _counts(
             "y": name,
             "text": f"{counts[i, j]}",
             "showarrow": False,
-            "font": {"size": 12, "color": _readable_on(_cell(shares[i, j], dark), dark)},
+            "font": {"size": 12, "color": readable_on(_cell(shares[i, j], dark), dark)},
         }
         for i, name in enumerate(classes)
         for j, given in enumerate(classes)

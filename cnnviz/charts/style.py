@@ -77,6 +77,35 @@ def family_colours(dark: bool) -> dict[str, str]:
     return {name: colour.on(dark) for name, colour in FAMILY_COLOURS.items()}
 
 
+def channels(colour: str) -> list[int]:
+    """Return red, green and blue (0 to 255) of #rrggbb."""
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def mixed(share: float, low: str, high: str) -> str:
+    """Return the colour `share` (0 to 1) of the way from `low` to `high`, all as #rrggbb."""
+    pairs = zip(channels(low), channels(high), strict=True)
+    return "#{:02x}{:02x}{:02x}".format(*(round(a + share * (b - a)) for a, b in pairs))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours, 1 to 21, as WCAG 2.2 defines it."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2.2 defines it."""
+    parts = [value / 255 for value in channels(colour)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def readable_on(cell: str, dark: bool) -> str:
+    """Return the colour of text or of the background, whichever stands out more from `cell`."""
+    return max(TEXT.on(dark), BACKGROUND.on(dark), key=lambda colour: contrast(colour, cell))
+
+
 def styled(figure: go.Figure, dark: bool, height: int = 320) -> go.Figure:
     """Give `figure` the shared look and return it. The page writes its title above it."""
     line, muted = LINE.on(dark), MUTED.on(dark)
@@ -87,11 +116,26 @@ def styled(figure: go.Figure, dark: bool, height: int = 320) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 13, "color": muted},
         hoverlabel={"font": {"size": 13}, "align": "left"},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": {"text": ""}},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "title": {"text": ""},
+            "font": {"color": muted},
+        },
         bargap=0.2,
         uirevision="keep",
     )
-    axis = {"gridcolor": line, "linecolor": line, "zeroline": False, "automargin": True}
+    # The text's colour too: Streamlit's template has a paler one for axes and legends.
+    axis = {
+        "gridcolor": line,
+        "linecolor": line,
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"color": muted},
+        "title": {"font": {"color": muted}},
+    }
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure

@@ -193,11 +193,13 @@ def several_sentences(lines: Sequence[Line]) -> tuple[str, str]:
     best = [line.name for line, a in zip(begun, accuracies, strict=True) if a == max(accuracies)]
     ahead = "is ahead" if len(begun) > 1 else "is the first"
     leader = f"{best[0]} {ahead}" if len(best) == 1 else f"{len(best)} of them are level"
-    low = min(begun, key=lambda line: line.epochs[-1][f"{part}_loss"])
-    lowest = "the lowest" if len(begun) > 1 else "the first"
+    losses = [line.epochs[-1][f"{part}_loss"] for line in begun]
+    low = [line.name for line, loss in zip(begun, losses, strict=True) if loss == min(losses)]
+    lowest = f"the {'lowest' if len(begun) > 1 else 'first'} {where} loss"
+    holder = f"{low[0]} has" if len(low) == 1 else f"{len(low)} of them have"
     return (
         f"{leader}: {max(accuracies) * 100:.1f}\u00a0% of {where} images right",
-        f"{low.name} has {lowest} {where} loss: {low.epochs[-1][f'{part}_loss']:.3f}",
+        f"{holder} {lowest}: {min(losses):.3f}",
     )
 
 
@@ -223,12 +225,11 @@ def class_bars(per_class: dict[str, float], dark: bool) -> go.Figure:
 
 def class_sentence(per_class: dict[str, float]) -> str:
     """Say which class is hardest, and how it differs from the easiest."""
-    hard = min(per_class, key=lambda name: per_class[name])
-    best = max(per_class.values())
+    worst, best = min(per_class.values()), max(per_class.values())
+    hard = [name for name, share in per_class.items() if share == worst]
     easy = [name for name, share in per_class.items() if share == best]
     if len(easy) == len(per_class):
         return f"Every class is right {best * 100:.1f} % of the time"
     easiest = f"“{easy[0]}” easiest" if len(easy) == 1 else f"{len(easy)} others"
-    return (
-        f"“{hard}” is hardest, {per_class[hard] * 100:.1f} % right; {easiest}, {best * 100:.1f} %"
-    )
+    hardest = f"“{hard[0]}” is hardest" if len(hard) == 1 else f"{len(hard)} classes are hardest"
+    return f"{hardest}, {worst * 100:.1f} % right; {easiest}, {best * 100:.1f} %"

@@ -74,11 +74,14 @@ def activation_histogram(values: Values, strongest: Values, dark: bool = False) 
 
 def mix_sentence(shares: Sequence[float], classes: Sequence[str], count: int) -> str:
     """Say of which class most of a unit's `count` strongest images are; `shares` sum to 1."""
-    best = int(np.argmax(shares))
-    number = round(shares[best] * count)
+    number = round(max(shares) * count)
     if number <= 1:
         return f"No two of its {count} strongest images are of one class"
-    return f"{number} of its {count} strongest images are of the class “{classes[best]}”"
+    most = [name for name, share in zip(classes, shares, strict=True) if share == max(shares)]
+    if len(most) > 1:
+        each = " and ".join(f"“{name}”" for name in most)
+        return f"Of its {count} strongest images {number} each are of the classes {each}"
+    return f"{number} of its {count} strongest images are of the class “{most[0]}”"
 
 
 def class_bars(

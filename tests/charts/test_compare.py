@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from cnnviz.charts import compare
+from cnnviz.charts import compare, style
 
 COLUMNS = [
     "model",
@@ -127,18 +127,61 @@ def test_the_heatmap_holds_a_row_a_model_and_a_column_a_class():
     (heatmap,) = compare.accuracy_by_class(table, dark=False).data
     assert list(heatmap.x) == ["cat", "dog"]
     assert list(heatmap.y) == ["A", "B"]
-    assert [list(row) for row in heatmap.text] == [["50", "25"], ["", "100"]]
     assert heatmap.z[0].tolist() == [0.5, 0.25]
-    assert (heatmap.zmin, heatmap.zmax) == (0, 1)
+    assert (heatmap.zmin, heatmap.zmax) == (0.25, 1)
+    figure = compare.accuracy_by_class(table, dark=False)
+    written = {(note.y, note.x): note.text for note in figure.layout.annotations}
+    assert written == {("A", "cat"): "50", ("A", "dog"): "25", ("B", "dog"): "100"}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_classes_colours_use_the_whole_scale_and_can_be_read(dark):
+    table = pd.DataFrame([[0.52, 0.75, 0.98]], index=["A"], columns=["cat", "dog", "ship"])
+    figure = compare.accuracy_by_class(table, dark)
+    (heatmap,) = figure.data
+    ends = [colour for _, colour in heatmap.colorscale]
+    tones = [
+        style.mixed((share - heatmap.zmin) / (heatmap.zmax - heatmap.zmin), *ends)
+        for share in (0.52, 0.75, 0.98)
+    ]
+    assert style.contrast(tones[0], tones[2]) > 4  # 52 % and 98 % look nothing like each other
+    for tone, note in zip(tones, figure.layout.annotations, strict=True):
+        assert style.contrast(tone, note.font.color) >= 4.5
+
+
+def test_of_classes_that_tie_none_is_the_hardest():
+    table = pd.DataFrame({"cat": [0.5, 0.7], "dog": [0.7, 0.5], "ship": [0.9, 0.9]})
+    assert compare.class_sentence(table) == "2 classes are equally hard: 60 % right on average"
+    assert compare.class_sentence(table[:1]) == "Hardest of all classes: cat, 50 % right on average"
+    same = pd.DataFrame({"cat": [1.0], "dog": [1.0]})
+    assert compare.class_sentence(same) == "All classes are equally hard: 100 % right on average"
 
 
 def test_the_sentence_names_the_best_and_the_smallest(frame):
     assert compare.sentence(frame) == (
-        "ResNet-18 gets 94.0 % of the test images right; LeNet-5, 180 × smaller, 74.0 %"
+        "ResNet-18 gets 94.0 % of the test images right; LeNet-5, 180 × fewer parameters, 74.0 %"
     )
-    assert "LeNet-5, 4.4 × smaller" in compare.sentence(frame[frame["model"] != "r18"])
+    assert "LeNet-5, 4.4 × fewer parameters" in compare.sentence(frame[frame["model"] != "r18"])
     huge = frame.assign(params=[270_000, 350_000_000, 62_000])
-    assert "5,645 × smaller" in compare.sentence(huge)
+    assert "5,645 × fewer parameters" in compare.sentence(huge)
+
+
+def test_the_sentence_speaks_of_the_cost_that_is_shown(frame):
+    costs = frame.assign(latency_ms=[2.0, 9.7, 1.0], macs=[40.6e6, 555e6, 0.65e6])
+    said = {cost: compare.sentence(costs, cost).partition("; ")[2] for cost in compare.COSTS}
+    assert said == {
+        "params": "LeNet-5, 180 × fewer parameters, 74.0 %",
+        "macs": "LeNet-5, 854 × fewer MACs, 74.0 %",
+        "latency_ms": "LeNet-5, 9.7 × faster, 74.0 %",
+        "weight_bytes": "LeNet-5, 179 × smaller on disk, 74.0 %",
+    }
+
+
+def test_of_networks_that_tie_none_is_the_best(frame):
+    level = frame.assign(accuracy=[0.94, 0.94, 0.74])
+    assert compare.sentence(level) == (
+        "2 networks get 94.0 % of the test images right, more than any other"
+    )
 
 
 def test_one_model_or_equal_ones_are_not_compared_with_themselves(frame):

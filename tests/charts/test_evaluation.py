@@ -13,7 +13,16 @@ def part(count, confidence=None, accuracy=None):
 
 def test_the_sentence_names_the_most_frequent_confusion():
     assert evaluation.confusion_sentence(CONFUSION, CLASSES) == (
-        "“cat” is taken for “dog” most often: 143 of 1,000 images"
+        "“cat” is taken for “dog” most often: in 14.3 % of its 1,000 images"
+    )
+    # By rate: more images of the large class are mistaken, and yet a smaller share of them.
+    uneven = [[950, 50], [10, 40]]
+    assert evaluation.confusion_sentence(uneven, ["many", "few"]) == (
+        "“few” is taken for “many” most often: in 20.0 % of its 50 images"
+    )
+    tied = [[8, 2, 0], [0, 10, 0], [0, 2, 8]]
+    assert evaluation.confusion_sentence(tied, CLASSES) == (
+        "2 pairs of classes are mixed up equally often, in 20.0 % of the images"
     )
     perfect = [[4, 0, 0], [0, 5, 0], [0, 0, 6]]
     assert evaluation.confusion_sentence(perfect, CLASSES) == (

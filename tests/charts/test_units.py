@@ -41,3 +41,8 @@ def test_classes_are_counted_and_the_largest_is_on_top():
 def test_both_themes_have_their_colours():
     drawn = [activation_histogram(np.array([1.0, 2.0]), np.array([2.0]), dark) for dark in (0, 1)]
     assert drawn[0].data[0].marker.color != drawn[1].data[0].marker.color
+
+
+def test_of_classes_that_tie_all_are_named():
+    said = mix_sentence([4 / 9, 4 / 9, 1 / 9], ["cat", "dog", "deer"], 9)
+    assert said == "Of its 9 strongest images 4 each are of the classes “cat” and “dog”"

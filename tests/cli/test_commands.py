@@ -400,7 +400,6 @@ def test_a_stopped_run_is_resumed_to_its_end(call, ask):
 
 
 def test_detached_runs_are_stopped_resumed_and_deleted(call, ask):
-    started = time.monotonic()
     found = ask("train", "lenet5", "--dataset", "digits", "--epochs", 400, "--detach")
     run = runs.find_run(found["id"])
     assert found.pop("state") in ("queued", "starting")
@@ -419,7 +418,6 @@ def test_detached_runs_are_stopped_resumed_and_deleted(call, ask):
     assert ask("runs", "stop", run.id)["state"] == "stopped"
     assert ask("runs", "delete", run.id) == {"id": run.id, "state": "deleted"}
     assert not run.path.exists()
-    assert time.monotonic() - started < 120
 
 
 def wait_for_steps(run, steps):

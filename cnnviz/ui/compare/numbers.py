@@ -58,10 +58,9 @@ def by_class(frame: pd.DataFrame) -> None:
     if frame.empty:  # cards that give the whole accuracy alone
         return
     table = pd.DataFrame(list(frame["per_class"]), index=list(frame["label"]))
-    worst = table.mean().idxmin()
     chart(
         charts.accuracy_by_class(table, theme.is_dark()),
-        f"Hardest of all classes: {worst}",
+        charts.class_sentence(table),
         key="classes",
         alt=table.map(lambda v: f"{v:.0%}").to_string(),
     )

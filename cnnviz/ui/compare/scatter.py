@@ -15,7 +15,7 @@ _CLICKED = "compare_clicked"
 
 def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
     """The scatter; a chosen point offers its network."""
-    sentence = charts.sentence(frame)
+    sentence = charts.sentence(frame, cost)
     figure = charts.accuracy_against(frame, cost, theme.is_dark())
     listed = "; ".join(
         f"{row.title} {row.accuracy:.1%}, {row.params:,} parameters"

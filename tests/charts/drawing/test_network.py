@@ -1,5 +1,5 @@
+import itertools
 import re
-import time
 from xml.etree import ElementTree
 
 import pytest
@@ -207,12 +207,11 @@ def test_text_can_be_read_on_every_share():
 
 
 @pytest.mark.parametrize("variant", ["convnext_large", "resnet152"])
-def test_the_largest_network_is_drawn_within_the_budget(variant):
-    trace = inspect_variant(variant, None, None, {})
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        graph = Graph(trace)
-        drawn(graph, graph.operators())
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.2
+def test_the_largest_networks_are_drawn_whole(variant):
+    graph = graph_of(variant)
+    layout = lay_out(graph, graph.operators())
+    boxes = [box for box in layout.boxes if not box.node.children]
+    assert {box.node.id for box in boxes} == {
+        node.id for node in graph.nodes.values() if not node.children
+    }
+    assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
