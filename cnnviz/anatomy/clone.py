@@ -22,8 +22,12 @@ _HOOKS = (
 )
 
 
-class _MetaCopies(TorchFunctionMode):
-    """Copies of plain tensors become meta tensors: shape, strides and dtype without the values."""
+class TensorCopies(TorchFunctionMode):
+    """In this context a deep copy of a plain tensor is what `make` makes of it."""
+
+    def __init__(self, make: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self._make = make
 
     def __torch_function__(
         self,
@@ -32,10 +36,11 @@ class _MetaCopies(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
+        """Run `func`, or make the copy that it was to make."""
         if func is not torch.Tensor.__deepcopy__:
             return func(*args, **(kwargs or {}))
         tensor, memo = args
-        return memo.setdefault(id(tensor), _meta(tensor))
+        return memo.setdefault(id(tensor), self._make(tensor))
 
 
 def meta_clone(model: nn.Module) -> nn.Module:
@@ -61,17 +66,25 @@ def real_clone(model: nn.Module) -> nn.Module:
     return _clone(model, on_meta=False)
 
 
+def without_hooks(module: nn.Module, memo: dict[int, Any]) -> None:
+    """Let a deep copy with `memo` leave the hooks of `module` behind.
+
+    The ones of `torch.nn.utils` go along: they compute weights.
+    """
+    for name in _HOOKS:
+        hooks = getattr(module, name, None)
+        if hooks is not None:
+            memo[id(hooks)] = OrderedDict(
+                (key, hook)
+                for key, hook in list(hooks.items())
+                if type(hook).__module__.startswith("torch.nn.utils")
+            )
+
+
 def _clone(model: nn.Module, on_meta: bool) -> nn.Module:
     memo: dict[int, Any] = {}
     for module in list(model.modules()):
-        for name in _HOOKS:
-            hooks = getattr(module, name, None)
-            if hooks is not None:
-                memo[id(hooks)] = OrderedDict(
-                    (key, hook)
-                    for key, hook in list(hooks.items())
-                    if type(hook).__module__.startswith("torch.nn.utils")
-                )
+        without_hooks(module, memo)
         for parameter in module._parameters.values():
             if isinstance(parameter, UninitializedTensorMixin):
                 raise CnnvizError(
@@ -82,12 +95,12 @@ def _clone(model: nn.Module, on_meta: bool) -> nn.Module:
                 memo[id(parameter)] = nn.Parameter(_meta(parameter), parameter.requires_grad)
     try:
         if on_meta:
-            with _MetaCopies():
+            with TensorCopies(_meta):
                 return copy.deepcopy(model, memo)
         return copy.deepcopy(model, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise CnnvizError(
-            f"{type(model).__name__} cannot be copied for tracing ({_first_line(error)}); keep "
+            f"{type(model).__name__} cannot be copied for tracing ({first_line(error)}); keep "
             "locks, files and generators out of the network's attributes."
         ) from error
 
@@ -98,5 +111,6 @@ def _meta(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its kind where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -131,12 +131,7 @@ def effective_field(
 
     """
     size = check_input_size(input_size)
-    if images is not None:
-        if tuple(images.shape[1:]) != size:
-            raise CnnvizError(f"The images must have the shape (N, {', '.join(map(str, size))}).")
-        draws = len(images)
-    if draws < 1:
-        raise CnnvizError(f"The number of passes must be at least 1, not {draws}.")
+    draws = _passes(draws, images, size)
     if isinstance(layer, str):
         layer = _find(model, size, layer)
     view = _view(model, size, layer)
@@ -155,6 +150,17 @@ def effective_field(
             total += _share(_gradient(model, image, layer, view, weights, generator))
     density = (total / total.sum().clamp_min(_TINY)).numpy()
     return EffectiveField(layer.path, view.position, view.box, density, draws, redraw)
+
+
+def _passes(draws: int, images: torch.Tensor | None, size: tuple[int, int, int]) -> int:
+    """Return how many passes there will be: one for each of the images, where there are some."""
+    if images is not None:
+        if tuple(images.shape[1:]) != size:
+            raise CnnvizError(f"The images must have the shape (N, {', '.join(map(str, size))}).")
+        draws = len(images)
+    if draws < 1:
+        raise CnnvizError(f"The number of passes must be at least 1, not {draws}.")
+    return draws
 
 
 class LeaveWeights(TorchFunctionMode):

@@ -78,10 +78,8 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     figure = go.Figure()
     for family, rows in frame.groupby("family", sort=False):
         colour = FAMILY_COLOURS.get(str(family), Colour(MUTED.light, MUTED.dark)).on(dark)
-        values = rows[cost] / divisor
-        bounds = [_bounds(row) for row in rows.to_dict("records")]
         figure.add_scatter(
-            x=values,
+            x=rows[cost] / divisor,
             y=rows["accuracy"],
             name=str(rows["family_title"].iloc[0]),
             mode="markers+text",
@@ -98,15 +96,7 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
                 "symbol": FAMILY_SYMBOLS.get(str(family), "circle"),
                 "line": {"width": 1.5, "color": TEXT.on(dark)},
             },
-            error_y={
-                "array": [high - a for a, (_, high) in zip(rows["accuracy"], bounds, strict=True)],
-                "arrayminus": [
-                    a - low for a, (low, _) in zip(rows["accuracy"], bounds, strict=True)
-                ],
-                "color": MUTED.on(dark),
-                "thickness": 1,
-                "width": 4,
-            },
+            error_y=_error_bars(rows, dark),
             customdata=rows[["model"]],
             hovertemplate=f"%{{text}}<br>%{{y:.2%}} right<br>%{{x:,.4~s}} {unit}"
             "<br>%{customdata[0]}<extra></extra>",
@@ -123,6 +113,18 @@ def accuracy_against(frame: pd.DataFrame, cost: str, dark: bool) -> go.Figure:
     )
     figure.update_yaxes(title="test accuracy", tickformat=".0%", range=_room(frame["accuracy"]))
     return figure
+
+
+def _error_bars(rows: pd.DataFrame, dark: bool) -> dict[str, Any]:
+    """The bars of `_bounds` above and below each accuracy, as Plotly has them."""
+    bounds = [_bounds(row) for row in rows.to_dict("records")]
+    return {
+        "array": [high - a for a, (_, high) in zip(rows["accuracy"], bounds, strict=True)],
+        "arrayminus": [a - low for a, (low, _) in zip(rows["accuracy"], bounds, strict=True)],
+        "color": MUTED.on(dark),
+        "thickness": 1,
+        "width": 4,
+    }
 
 
 def frontier(costs: pd.Series[float], accuracies: pd.Series[float]) -> list[tuple[float, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from cnnviz.charts.style import ACCENT, LINE, MUTED, TEXT, Colour, styled
+from cnnviz.charts.style import ACCENT, HEAT, LINE, MUTED, TEXT, Colour, lay_below, styled
 
 Array = NDArray[np.floating[Any]]
 Classes = NDArray[np.integer[Any]]
@@ -40,8 +39,6 @@ _FAINT = 0.2
 _NAMED_SHARE = 0.03
 # The width of a name, in heights.
 _NAME_FORM = 3.0
-# Heat on a photo keeps its colours in both themes: what it lies on does not change.
-_HEAT = "255, 106, 0"
 _LINES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 _COLOURS = (
@@ -201,22 +198,12 @@ def heat_on_photo(photo: bytes, heat: Array, dark: bool) -> go.Figure:
     height, width = heat.shape
     strongest = float(heat.max()) or 1.0
     figure = go.Figure()
-    figure.add_layout_image(
-        source="data:image/png;base64," + base64.b64encode(photo).decode(),
-        x=-0.5,
-        y=-0.5,
-        sizex=width,
-        sizey=height,
-        xref="x",
-        yref="y",
-        sizing="stretch",
-        layer="below",
-    )
+    lay_below(figure, photo, (height, width))
     figure.add_heatmap(
         z=(heat / strongest).astype(np.float32),
         colorscale=[
-            [0, f"rgba({_HEAT}, 0)"],
-            [0.5, f"rgba({_HEAT}, .5)"],
+            [0, f"rgba({HEAT}, 0)"],
+            [0.5, f"rgba({HEAT}, .5)"],
             [1, "rgba(255, 236, 170, .85)"],
         ],
         zmin=0,

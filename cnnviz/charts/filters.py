@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from cnnviz.charts.style import ACCENT, MUTED, TEXT, styled
+from cnnviz.charts.style import ACCENT, HEAT, MUTED, TEXT, lay_below, styled
 
 Array = NDArray[np.floating[Any]]
 
@@ -237,10 +236,6 @@ def map_figure(values: Array, dark: bool) -> go.Figure:
     return figure
 
 
-# On a photo the colours stay the same in both themes: what they stand on does not change.
-_HEAT = "255, 106, 0"
-
-
 def overlay_figure(
     photo: bytes, shape: tuple[int, int], values: Array, spread: Spread, dark: bool
 ) -> go.Figure:
@@ -252,17 +247,7 @@ def overlay_figure(
     height, width = shape
     rows, columns = values.shape
     figure = go.Figure()
-    figure.add_layout_image(
-        source="data:image/png;base64," + base64.b64encode(photo).decode(),
-        x=-0.5,
-        y=-0.5,
-        sizex=width,
-        sizey=height,
-        xref="x",
-        yref="y",
-        sizing="stretch",
-        layer="below",
-    )
+    lay_below(figure, photo, (height, width))
     where = np.indices((rows, columns)).transpose(1, 2, 0)
     figure.add_heatmap(
         z=np.clip(values, 0, None).astype(np.float32),
@@ -272,9 +257,9 @@ def overlay_figure(
         y0=spread.top,
         dy=spread.step,
         colorscale=[
-            [0, f"rgba({_HEAT}, 0)"],
-            [0.4, f"rgba({_HEAT}, .15)"],
-            [0.8, f"rgba({_HEAT}, .65)"],
+            [0, f"rgba({HEAT}, 0)"],
+            [0.4, f"rgba({HEAT}, .15)"],
+            [0.8, f"rgba({HEAT}, .65)"],
             [1, "#fff3c4"],
         ],
         zmin=0,

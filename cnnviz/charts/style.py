@@ -9,6 +9,7 @@ it its `FAMILY_SYMBOLS`.
 
 from __future__ import annotations
 
+import base64
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -31,6 +32,8 @@ MUTED = Colour("#5d626b", "#a3a7af")
 LINE = Colour("#dfddd7", "#343840")
 ACCENT = Colour("#1f5aa8", "#8ab8f5")
 ON_ACCENT = Colour("#ffffff", "#14161a")
+#: Red, green and blue of heat on a photo, in both themes: what it lies on does not change.
+HEAT = "255, 106, 0"
 
 FAMILY_COLOURS = {
     "lenet": Colour("#a85b2e", "#f0b394"),
@@ -139,3 +142,19 @@ def styled(figure: go.Figure, dark: bool, height: int = 320) -> go.Figure:
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def lay_below(figure: go.Figure, photo: bytes, shape: tuple[int, int]) -> None:
+    """Lay a picture, the PNG `photo`, below a figure, over `shape` (height, width) of its cells."""
+    height, width = shape
+    figure.add_layout_image(
+        source="data:image/png;base64," + base64.b64encode(photo).decode(),
+        x=-0.5,
+        y=-0.5,
+        sizex=width,
+        sizey=height,
+        xref="x",
+        yref="y",
+        sizing="stretch",
+        layer="below",
+    )

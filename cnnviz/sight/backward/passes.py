@@ -16,31 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from cnnviz.anatomy.clone import TensorCopies, first_line, without_hooks
 from cnnviz.anatomy.operators.recorder import Call, OperatorRecorder, name_calls, tensors_in
 from cnnviz.errors import CnnvizError
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
 # Where a network holds its maps as (N, H, W, C), as ConvNeXt does, this attribute marks the tensor.
 _CHANNELS_LAST = "_cnnviz_channels_last"
-
-
-class _SharedTensors(TorchFunctionMode):
-    """Copies of plain tensors are new names of the same memory."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        if func is not torch.Tensor.__deepcopy__:
-            return func(*args, **(kwargs or {}))
-        tensor, memo = args
-        return memo.setdefault(id(tensor), tensor.detach())
 
 
 def frozen_twin(model: nn.Module) -> nn.Module:
@@ -65,23 +47,16 @@ def frozen_twin(model: nn.Module) -> nn.Module:
         for value in list(vars(module).values()):  # a dozen to a module, slow to copy one by one
             if type(value) is OrderedDict and not value:
                 memo[id(value)] = OrderedDict()
-        for name in _HOOKS:
-            hooks = getattr(module, name, None)
-            if hooks is not None:
-                memo[id(hooks)] = OrderedDict(
-                    (key, hook)
-                    for key, hook in list(hooks.items())
-                    if type(hook).__module__.startswith("torch.nn.utils")
-                )
+        without_hooks(module, memo)
         for parameter in module._parameters.values():
             if parameter is not None:
                 memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
     try:
-        with _SharedTensors():
+        with TensorCopies(Tensor.detach):  # new names of the same memory
             return copy.deepcopy(model, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise CnnvizError(
-            f"{type(model).__name__} cannot be copied ({_first_line(error)}); keep locks, files "
+            f"{type(model).__name__} cannot be copied ({first_line(error)}); keep locks, files "
             "and generators out of the network's attributes."
         ) from error
 
@@ -269,7 +244,7 @@ class explained:
         """Let ours through, and explain the others."""
         if isinstance(error, Exception) and not isinstance(error, CnnvizError):
             raise CnnvizError(
-                f"{self._model} cannot run on images of {self._shape}: {_first_line(error)[:200]}"
+                f"{self._model} cannot run on images of {self._shape}: {first_line(error)[:200]}"
             ) from error
 
 
@@ -290,7 +265,3 @@ def check_images(images: Any, twin: nn.Module) -> Tensor:  # noqa: ANN401
         )
     example = next((p for p in twin.parameters() if p.is_floating_point()), images)
     return images.detach().to(example.device, example.dtype)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

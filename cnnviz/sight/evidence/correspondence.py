@@ -97,11 +97,7 @@ def correspondence(
     """
     twin = frozen_twin(model)
     batch = check_images(images, twin)
-    if len(batch) < 2 or draws < 1 or not layers:
-        raise CnnvizError(
-            "Correspondence compares two or more images at one or more layers with one or more "
-            f"random draws, not {len(batch)} images at {len(layers)} layers with {draws}."
-        )
+    _check_counts(len(batch), len(layers), draws)
     side = (int(batch.shape[2]), int(batch.shape[3]))
     part = _check_boxes(boxes, len(batch), side)
     generator = torch.Generator().manual_seed(seed)
@@ -160,6 +156,14 @@ class _Hidden:
 def _hamming(signs: Tensor) -> Tensor:
     """Signs (N, features) -> fractions that differ (N, N)."""
     return torch.stack([(signs != one).float().mean(1) for one in signs])
+
+
+def _check_counts(images: int, layers: int, draws: int) -> None:
+    if images < 2 or draws < 1 or not layers:
+        raise CnnvizError(
+            "Correspondence compares two or more images at one or more layers with one or more "
+            f"random draws, not {images} images at {layers} layers with {draws}."
+        )
 
 
 def _check_boxes(

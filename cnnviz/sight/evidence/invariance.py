@@ -142,33 +142,58 @@ def invariance(
     if not steps or not layers:
         raise CnnvizError("Name at least one layer and one amount.")
     with torch.no_grad():
-        sites = find_sites(twin, list(layers), batch[:1])
-        untouched, logits = answers(twin, sites, batch)
-        chosen = check_targets(targets, logits)
+        whole = _Untouched(twin, layers, batch, targets)
         together = max(1, rows_of(batch) // len(batch))  # amounts of one pass
-        apart: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-        probability, best = [], []
+        found = []
         for start in range(0, len(steps), together):
             part = steps[start : start + together]
             moved = torch.cat([transform(batch, kind, amount, border) for amount in part])
-            maps, logits = answers(twin, sites, moved)
-            for layer in layers:
-                apart[layer].append(_distance(maps[layer], untouched[layer]))
-            column = logits.softmax(1).gather(1, chosen.repeat(len(part))[:, None])
-            probability.append(column.reshape(len(part), -1))
-            best.append(logits.argmax(1).reshape(len(part), -1))
+            found.append(whole.against(moved))
             if progress is not None:
                 progress(start + len(part), len(steps))
-    distances = {layer: torch.cat(parts).T.cpu() for layer, parts in apart.items()}
+    apart, probability, best = zip(*found, strict=True)
+    distances = {layer: torch.cat([each[layer] for each in apart]).T.cpu() for layer in layers}
     return Invariance(
         kind=kind,
         amounts=steps,
         distances=distances,
-        relative={layer: distances[layer] / _length(untouched[layer]).cpu() for layer in layers},
+        relative={layer: distances[layer] / whole.length(layer) for layer in layers},
         probabilities=torch.cat(probability).T.cpu(),
         best=torch.cat(best).T.cpu(),
-        targets=tuple(chosen.tolist()),
+        targets=tuple(whole.targets.tolist()),
     )
+
+
+class _Untouched:
+    """Images as they are, against which transformed ones are held."""
+
+    def __init__(
+        self,
+        twin: torch.nn.Module,
+        layers: Sequence[str],
+        images: Tensor,
+        targets: int | Sequence[int] | None,
+    ) -> None:
+        self._twin, self._layers = twin, layers
+        self._sites = find_sites(twin, list(layers), images[:1])
+        self._maps, logits = answers(twin, self._sites, images)
+        self.targets = check_targets(targets, logits)
+
+    def against(self, moved: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return what became of images (amounts · N, C, H, W), each as (amounts, N).
+
+        Distances by layer, the targets' probabilities, and the most probable classes.
+        """
+        maps, logits = answers(self._twin, self._sites, moved)
+        count = len(self.targets)
+        apart = {layer: _distance(maps[layer], self._maps[layer]) for layer in self._layers}
+        chosen = self.targets.repeat(len(moved) // count)[:, None]
+        probability = logits.softmax(1).gather(1, chosen).reshape(-1, count)
+        return apart, probability, logits.argmax(1).reshape(-1, count)
+
+    def length(self, layer: str) -> Tensor:
+        """Return the lengths of a layer's features, (N, 1), on the CPU."""
+        return _length(self._maps[layer]).cpu()
 
 
 def _shifted(images: Tensor, down: int, border: Border) -> Tensor:

@@ -72,11 +72,7 @@ def occlude(
     twin = frozen_twin(model)
     whole = check_images(image, twin)
     height, width = whole.shape[2:]
-    if len(whole) != 1 or not 1 <= size <= min(height, width) or stride < 1:
-        raise CnnvizError(
-            f"Occlusion takes one image, a square of 1 to {min(height, width)} pixels and a stride "
-            f"of 1 or more, not {len(whole)} images, {size} and {stride}."
-        )
+    _check_square(whole, size, stride)
     rows, columns = _starts(height, size, stride), _starts(width, size, stride)
     with torch.no_grad():
         (site,) = find_sites(twin, [layer], whole)
@@ -101,6 +97,15 @@ def occlude(
     return Occlusion(
         grid(activity), grid(probability), grid(best), unit, chosen, rows, columns, size
     )
+
+
+def _check_square(images: Tensor, size: int, stride: int) -> None:
+    shorter = min(images.shape[2:])
+    if len(images) != 1 or not 1 <= size <= shorter or stride < 1:
+        raise CnnvizError(
+            f"Occlusion takes one image, a square of 1 to {shorter} pixels and a stride of 1 or "
+            f"more, not {len(images)} images, {size} and {stride}."
+        )
 
 
 def _starts(side: int, size: int, stride: int) -> tuple[int, ...]:

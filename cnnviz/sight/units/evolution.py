@@ -63,28 +63,32 @@ class Evolution:
     @property
     def values(self) -> Tensor:
         """The strongest activations, (U, E)."""
-        return torch.stack([moment.values for moment in self.moments], dim=1)
+        return self._stacked("values")
 
     @property
     def indices(self) -> Tensor:
         """The numbers of the strongest images, (U, E)."""
-        return torch.stack([moment.indices for moment in self.moments], dim=1)
+        return self._stacked("indices")
 
     @property
     def positions(self) -> Tensor:
         """Rows and columns in the feature maps, (U, E, 2)."""
-        return torch.stack([moment.positions for moment in self.moments], dim=1)
+        return self._stacked("positions")
 
     @property
     def pixels(self) -> Tensor:
         """The reconstructions, (U, E, C, H, W)."""
-        return torch.stack([moment.pixels for moment in self.moments], dim=1)
+        return self._stacked("pixels")
 
     @property
     def jumps(self) -> Tensor:
         """Where another image has become the strongest since the epoch before, (U, E), bool."""
         changed = self.indices.diff(dim=1) != 0
         return torch.cat([torch.zeros(len(self.units), 1, dtype=torch.bool), changed], dim=1)
+
+    def _stacked(self, field: str) -> Tensor:
+        """One field of all moments, (U, …) each, as (U, E, …)."""
+        return torch.stack([getattr(moment, field) for moment in self.moments], dim=1)
 
 
 def evolution(

@@ -95,7 +95,7 @@ def unit_figures(
     """
     wanted = check_units(units)
     batches = Batches.of(dataset, mean, std, size, model)
-    row = row_of(trace, layer)
+    row_of(trace, layer)  # a layer that is not there is refused before the pass
     if top is None:
         top = top_activations(
             model,
@@ -109,28 +109,42 @@ def unit_figures(
             progress=progress,
         )[layer]
     _check_top(top, wanted, len(batches.images), layer)
-    chosen = list(wanted)
-    values, indices = top.values[chosen, :k], top.indices[chosen, :k]
-    positions = top.positions[chosen, :k]
+    return _carried(model, trace, batches, layer, wanted, rule, lrn, top, k)
+
+
+def _carried(
+    model: nn.Module,
+    trace: Trace,
+    batches: Batches,
+    layer: str,
+    units: tuple[int, ...],
+    rule: Rule,
+    lrn: LRN,
+    top: TopActivations,
+    k: int,
+) -> UnitFigures:
+    """Carry the `k` strongest of what `top` has of each unit back, in one batch of their images."""
+    chosen = list(units)
+    indices, positions = top.indices[chosen, :k], top.positions[chosen, :k]
     numbers, which = indices.unique(return_inverse=True)
     found = batches.images[numbers]
     per_unit = indices.shape[1]
     pairs = [
         (unit, int(which[place, rank]))
-        for place, unit in enumerate(wanted)
+        for place, unit in enumerate(units)
         for rank in range(per_unit)
     ]
     pixels, _ = project_pairs(
         model, batches.prepare(found), layer, pairs, positions.reshape(-1, 2), rule, lrn
     )
     return UnitFigures(
-        units=wanted,
-        values=values,
+        units=units,
+        values=top.values[chosen, :k],
         indices=indices,
         positions=positions,
-        boxes=patch_boxes(row, trace, positions),
+        boxes=patch_boxes(row_of(trace, layer), trace, positions),
         images=batches.seen(found)[which],
-        pixels=pixels.reshape(len(wanted), per_unit, *pixels.shape[1:]),
+        pixels=pixels.reshape(len(units), per_unit, *pixels.shape[1:]),
         labels=None if batches.labels is None else batches.labels[indices],
         dead=top.dead[chosen],
     )

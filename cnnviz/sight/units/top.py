@@ -102,11 +102,19 @@ def top_activations(
 
     if cache is None:
         return {layer: best.result() for layer, best in searched(layers, ()).items()}
-    shelf = Shelf(cache, twin, batches)
+    return _from_shelf(
+        Shelf(cache, twin, batches), layers, k, lambda missing: searched(missing, keep)
+    )
+
+
+def _from_shelf(
+    shelf: Shelf, layers: Sequence[str], k: int, search: Callable[[Sequence[str]], dict[str, _Best]]
+) -> dict[str, TopActivations]:
+    """Return what the shelf has of `layers`, after a `search` for what it has not."""
     kept = {layer: shelf.read(_FIELDS, "top", layer, k) for layer in layers}
     found = {layer: TopActivations(**fields) for layer, fields in kept.items() if fields}
     missing = [layer for layer in kept if layer not in found]
-    for layer, best in searched(missing, keep).items() if missing else ():
+    for layer, best in search(missing).items() if missing else ():
         found[layer] = best.result()
         shelf.write({field: getattr(found[layer], field) for field in _FIELDS}, "top", layer, k)
         if best.every is not None:

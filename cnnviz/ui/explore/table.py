@@ -297,5 +297,4 @@ def as_json(selection: Selection, frame: pd.DataFrame, wanted: str = "") -> str:
 def as_markdown(selection: Selection, frame: pd.DataFrame) -> str:
     """Return the network's totals and the rows of a layer frame as Markdown."""
     trace = networks.traced(*selection.arguments)
-    layers = [trace.layers[index] for index in frame["index"]]
-    return to_markdown(trace, selection.title, layers)
+    return to_markdown(trace, selection.title, [trace.layers[index] for index in frame["index"]])

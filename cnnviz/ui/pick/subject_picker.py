@@ -5,7 +5,7 @@ The URL has both as ``model``, a subject's name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -32,11 +32,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
     trained, problems = _trained()
     for problem in problems:
         notes.warning(problem)
-    groups: dict[str, list[Subject]] = {}
-    for subject in trained:
-        groups.setdefault(subject.variant.name, []).append(subject)
-    for variant in registry.list_variants():
-        groups.setdefault(variant.name, []).extend(_untrained(variant))
+    groups = _by_network(trained)
     named = {subject.name: subject for group in groups.values() for subject in group}
     # The URL has one name for both pickers.
     first = _begin_with(families, trained) or next(iter(named))
@@ -49,16 +45,8 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
             missing = f"There is no model called {url.quoted(asked)}."
             notes.warning(f"{missing} Showing {named[first].title}.")
             asked = first
+    _keep(named, asked, first)
     state = st.session_state
-    for key in ("subject-network", "subject-weights"):
-        url.chosen_by(key)
-    if asked in named and asked != url.seen().get("model"):
-        state["subject-network"] = named[asked].variant.name
-        state["subject-weights"] = asked
-    elif state.get("subject-last") in named:  # back from another page
-        state.setdefault("subject-network", named[state["subject-last"]].variant.name)
-        state.setdefault("subject-weights", state["subject-last"])
-    state.setdefault("subject-network", named[first].variant.name)
     network = st.selectbox(
         "Network",
         list(groups),
@@ -77,6 +65,30 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
     state["subject-last"] = name
     url.remember("model", name)
     return named[name]
+
+
+def _keep(named: Mapping[str, Subject], asked: str | None, first: str) -> None:
+    """Let the pickers hold what the URL asks for, else what they held last, else the `first`."""
+    state = st.session_state
+    for key in ("subject-network", "subject-weights"):
+        url.chosen_by(key)
+    if asked is not None and asked in named and asked != url.seen().get("model"):
+        state["subject-network"] = named[asked].variant.name
+        state["subject-weights"] = asked
+    elif state.get("subject-last") in named:  # back from another page
+        state.setdefault("subject-network", named[state["subject-last"]].variant.name)
+        state.setdefault("subject-weights", state["subject-last"])
+    state.setdefault("subject-network", named[first].variant.name)
+
+
+def _by_network(trained: Sequence[Subject]) -> dict[str, list[Subject]]:
+    """Return all subjects by the names of their variants, those of trained ones first."""
+    groups: dict[str, list[Subject]] = {}
+    for subject in trained:
+        groups.setdefault(subject.variant.name, []).append(subject)
+    for variant in registry.list_variants():
+        groups.setdefault(variant.name, []).extend(_untrained(variant))
+    return groups
 
 
 def first_weights(variant: Variant) -> str:
