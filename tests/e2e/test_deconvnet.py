@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz.ui.deconvnet.views import VIEWS
-from tests.e2e.conftest import serious_violations, settled
+from tests.e2e.conftest import serious_violations
+from tests.e2e.waits import answered, back, settled
 
 
 def test_a_pressed_unit_is_pinned_below_and_opens_on_a_photo(
@@ -58,24 +59,23 @@ def test_back_undoes_a_choice_and_then_leaves_the_page(visit: Callable[..., Page
     page.get_by_role("link", name="Deconvnet", exact=True).first.click()
     page.get_by_role("heading", name="Deconvnet", exact=True).wait_for()
     settled(page)
-    page.go_back()
+    back(page)
     if "/deconvnet" in page.url:  # what is shown has been put into the URL
-        settled(page)
-        page.go_back()
+        back(page)
     expect(page).to_have_url(f"{server}/")
 
     page.goto(f"{server}/deconvnet?model=lenet5")
     settled(page)
-    page.locator("button[data-unit='6']").click()
+    with answered(page):
+        page.locator("button[data-unit='6']").click()
     pinned = page.get_by_role("heading", name=re.compile(r"^Unit \d+ of tanh"))
     expect(pinned).to_have_text(re.compile("Unit 6"), timeout=20_000)
-    page.locator("button[data-unit='2']").click()
+    with answered(page):
+        page.locator("button[data-unit='2']").click()
     expect(pinned).to_have_text(re.compile("Unit 2"), timeout=20_000)
-    settled(page)
-    page.go_back()
+    back(page)
     expect(pinned).to_have_text(re.compile("Unit 6"), timeout=20_000)
-    settled(page)
-    page.go_back()
+    back(page)
     expect(pinned).to_have_count(0, timeout=20_000)
     expect(page.locator("button[data-unit='6']")).to_have_attribute("aria-pressed", "false")
 

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cnnviz.charts.style import BACKGROUND
-from tests.e2e.conftest import screenshot, serious_violations, settled
+from tests.e2e.conftest import screenshot, serious_violations
+from tests.e2e.waits import listen, settled
 
 
 def node(page: Page, name: str):
@@ -77,6 +78,7 @@ def test_fingers_move_and_zoom_the_drawing(browser: Browser, server: str):
     context = browser.new_context(
         viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True
     )
+    listen(context)
     page = context.new_page()
     page.goto(f"{server}/explore?variant=googlenet&view=drawing&level=operators")
     settled(page)
@@ -91,12 +93,17 @@ def test_fingers_move_and_zoom_the_drawing(browser: Browser, server: str):
         touched = [{"x": left, "y": top} for left, top in points]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
 
-    before = view.evaluate("view => view.scrollLeft")
+    before = view.evaluate(
+        """view => {
+            window.rolledOut = new Promise(then => view.addEventListener('scrollend', then));
+            return view.scrollLeft;
+        }"""
+    )
     touch("touchStart", (x, y))
     for step in range(1, 9):
         touch("touchMove", (x - 12 * step, y))
     touch("touchEnd")
-    page.wait_for_timeout(500)  # it rolls out
+    page.evaluate("window.rolledOut.then(() => true)")
     assert view.evaluate("view => view.scrollLeft") > before + 40
 
     svg = page.locator(".view svg")

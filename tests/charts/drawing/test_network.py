@@ -211,8 +211,8 @@ def test_the_largest_network_is_drawn_within_the_budget(variant):
     trace = inspect_variant(variant, None, None, {})
     took = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()  # of its own: the machine may be busy
         graph = Graph(trace)
         drawn(graph, graph.operators())
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     assert min(took) < 0.2
