@@ -79,9 +79,9 @@ def test_back_undoes_each_choice(visit: Callable[..., Page], server: str):
 def test_back_undoes_what_was_pressed_in_the_drawing(visit: Callable[..., Page], server: str):
     page = visit(f"{server}/explore?variant=resnet20_cifar&view=drawing")
     stem = page.locator('[data-node="stem"]')
-    stem.locator(".body").click()
+    with answered(page):
+        stem.locator(".body").click()
     expect(stem).to_have_attribute("aria-expanded", "true")
-    settled(page)
     back(page)
     expect(stem).to_have_attribute("aria-expanded", "false")
     expect(page.get_by_role("radio", name="Blocks")).to_have_attribute("aria-checked", "true")
