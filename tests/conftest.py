@@ -30,6 +30,34 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put files with slow tests first: begun last, one of them alone would be waited for."""
+
+    def rank(item):
+        marks = {mark.name for mark in item.iter_markers()}
+        return 0 if "browser" in marks else 1 if "slow" in marks else 2
+
+    first = {}
+    for item in items:
+        first[item.path] = min(rank(item), first.get(item.path, 2))
+    items.sort(key=lambda item: first[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give the tests that share a server and a browser to one process, others file by file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class TogetherWithTheirServer(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            own = file.endswith("test_training.py")  # its servers are its own
+            return "browser" if file.startswith("tests/e2e/") and not own else file
+
+    return TogetherWithTheirServer(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def packages_read_once():
     """Let Streamlit read what is installed once, instead of at each `AppTest` (0.4 s each)."""

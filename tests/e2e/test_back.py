@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.waits import back, back_twice, settled
+from tests.e2e.waits import answered, back, back_twice, settled
 
 
 def presses_until_home(page: Page, most: int) -> int:

@@ -17,6 +17,8 @@ from cnnviz.settings import ROOT
 from cnnviz.training.recipe import default_recipe
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:1"
 
 
