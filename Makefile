@@ -1,19 +1,26 @@
 # make app     install what is missing into .venv and open the app (PORT=8600 picks a port)
-# make test    the tests; those in a browser need Chromium and are skipped without it
+# make test    the tests, on all cores (ARGS="-n0 -k words" picks one process and some tests); those
+#              in a browser need Chromium and are skipped without it
+# make test-quick   what an edit needs, in a minute: nothing in a browser, nothing marked slow
 # make check   style, types and import rules
 # make clean   remove the environment and the caches, never data, runs or checkpoints
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
+# A file of tests is one process's, so that what it makes once is made once; the order is tests/'s.
+WORKERS := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test check clean
+.PHONY: app test test-quick check clean
 
 app: $(VENV)/installed-app
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT))
 
 test: $(VENV)/installed-dev
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(WORKERS) $(ARGS)
+
+test-quick: $(VENV)/installed-dev
+	@$(PY) -m pytest $(WORKERS) -m "not browser and not slow" $(ARGS)
 
 check: $(VENV)/installed-dev
 	@$(PY) -m ruff check --quiet .

@@ -59,6 +59,7 @@ def test_places_are_counted_in_words(number, word):
     assert Place("a.b", "conv2d", number).in_words() == f"{word} convolution (a.b)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [variant.name for variant in list_variants()])
 def test_no_variant_has_an_empty_map(name):
     channels = registry.get(name).input_size[0]

@@ -6,6 +6,8 @@ import torchvision
 
 from cnnviz.anatomy import trace
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {
     "alexnet": (61_100_840, 714_188_480),
     "vgg11": (132_863_336, 7_609_090_048),

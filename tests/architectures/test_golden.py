@@ -34,6 +34,7 @@ def text_of(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_operators_are_those_on_file(name, request):
     path = GOLDEN / f"{name}.txt"
@@ -53,6 +54,7 @@ def test_the_files_stay_small():
 
 
 # torchvision's published counts: parameters, and billions of MACs as it prints them.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [v.name for v in list_variants() if v.weights])
 def test_the_totals_are_the_published_ones(name):
     from torchvision.models import get_weight

@@ -21,6 +21,7 @@ def build_on_meta(name, *args, **knobs):
         return build(name, *args, **knobs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_answers_for_any_number_of_classes(name):
     variant = registry.get(name)
@@ -43,6 +44,7 @@ def test_documents_itself(name):
     assert all(change.what and change.why for change in variant.changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_weight_gets_a_finite_gradient(name):
     torch.manual_seed(0)
@@ -57,6 +59,7 @@ def test_every_weight_gets_a_finite_gradient(name):
         assert parameter.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "knob", [(v.name, knob) for v in list_variants() for knob in v.knobs], ids=lambda k: str(k[0])
 )

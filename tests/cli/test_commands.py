@@ -23,6 +23,8 @@ from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ["list", "inspect", "data", "train", "evaluate", "predict", "deconv", "units", "compare"]
 ACTIONS = [
     *("list", "show", "queue", "plan", "summary", "move", "clone", "note"),

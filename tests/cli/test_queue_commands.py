@@ -12,6 +12,8 @@ from cnnviz.runs import folder, queue
 from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def call(capsys):

@@ -1,12 +1,12 @@
-"""The app in a real Chromium: a server of its own for each module, pages that must stay clean.
+"""The app in a real Chromium: one server for all who only look, pages that must stay clean.
 
-`server` is one fresh server for a test module, `start_server` starts more; `visit` opens a page
-and, when the test ends, fails it for console errors and for requests that left the machine.
+`server` is the server of all tests that leave nothing behind on it; a test that trains, or that
+must have a fresh one, has its own from `start_server`. `visit` opens a page and, when the test
+ends, fails it for console errors and for requests that left the machine.
 """
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +21,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.conftest import end_runs
+from tests.e2e.waits import listen, settled
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -33,12 +35,6 @@ CHROMIUM_FLAGS = [
     "--disable-quic",
     "--no-first-run",
 ]
-SETTLED = """() => {
-    const app = document.querySelector('[data-testid="stApp"]');
-    return app !== null && app.dataset.testScriptState === 'notRunning'
-        && document.querySelector('[data-testid="stSkeleton"]') === null
-        && document.querySelector('[data-stale="true"]') === null;
-}"""
 
 
 def find_chromium() -> str | None:
@@ -58,11 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def settled(page: Page, timeout_s: float = 60) -> None:
-    """Wait until the app has run to its end and nothing on the page is stale."""
-    page.wait_for_function(SETTLED, timeout=timeout_s * 1000)
-
-
 def screenshot(page: Page, name: str) -> Path:
     """Save the whole page as tests/e2e/screenshots/NAME.png."""
     SCREENSHOTS.mkdir(exist_ok=True)
@@ -70,7 +61,7 @@ def screenshot(page: Page, name: str) -> Path:
     height = page.evaluate("document.querySelector('.stMainBlockContainer').scrollHeight + 80")
     size = page.viewport_size
     page.set_viewport_size({"width": size["width"], "height": max(int(height), size["height"])})
-    page.wait_for_timeout(400)  # charts redraw after a change of size
+    page.evaluate("() => new Promise(then => requestIdleCallback(then))")  # it is drawn anew
     page.screenshot(path=path)
     page.set_viewport_size(size)
     return path
@@ -86,12 +77,6 @@ def serious_violations(page: Page) -> list[str]:
     ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def running_server(folder: Path, cwd: Path = ROOT, **settings: str) -> Iterator[str]:
     """Run the app on a free port of 127.0.0.1, its runs in `folder`; give its address."""
@@ -99,7 +84,8 @@ def running_server(folder: Path, cwd: Path = ROOT, **settings: str) -> Iterator[
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
     command += ["--server.headless", "true", "--server.port", str(port)]
     command += ["--server.fileWatcherType", "none"]
-    env = {**os.environ, "CNNVIZ_RUNS": str(folder / "runs"), **settings}
+    own = {"CNNVIZ_RUNS": str(folder / "runs"), "CNNVIZ_DATA": str(folder / "data")}
+    env = {**os.environ, **own, **settings}
     log = folder / f"server-{port}.log"
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=cwd, env=env, stdout=out, stderr=out)
@@ -144,9 +130,9 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., str]]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a fresh server for this module."""
+    """The address of the server that all tests share which leave nothing behind on it."""
     with running_server(tmp_path_factory.mktemp("server")) as url:
         yield url
 
@@ -188,6 +174,7 @@ def visit(browser: Browser, start_server: Callable) -> Iterator[Callable[..., Pa
             reduced_motion="reduce",
         )
         contexts.append(context)
+        listen(context)
         page = context.new_page()
         page.on("console", note_console)
         page.on("pageerror", lambda error: faults.append(f"page error: {error}"))

@@ -6,17 +6,15 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import settled
+from tests.e2e.waits import answered, back, back_twice, settled
 
 
 def presses_until_home(page: Page, most: int) -> int:
     """Press Back until the first page is shown again; count the presses."""
     for presses in range(1, most + 1):
-        page.go_back()
-        page.wait_for_timeout(300)
+        back(page)
         if page.title() == "cnnviz":
             return presses
-        settled(page)
     return most + 1
 
 
@@ -48,7 +46,7 @@ def test_pressed_twice_it_leaves_before_the_page_has_answered(
     page.get_by_role("link", name="Deconvnet", exact=True).first.click()
     page.wait_for_url("**/deconvnet?**")  # what is shown has been put into the URL
     settled(page)
-    page.evaluate("wait => { history.back(); setTimeout(() => history.back(), wait); }", wait_ms)
+    back_twice(page, wait_ms)
     page.get_by_role("heading", name="From LeNet to ConvNeXt").wait_for()
     settled(page)
     expect(page).to_have_url(f"{server}/")
@@ -67,13 +65,13 @@ def test_back_undoes_each_choice(visit: Callable[..., Page], server: str):
     page.wait_for_url("**variant=lenet_modern**")
     settled(page)
 
-    page.go_back()
+    back(page)
     page.get_by_role("heading", name="LeNet-5 (1998)").wait_for()
     expect(page.get_by_role("radio", name="Activations")).to_have_attribute("aria-checked", "true")
-    page.go_back()
+    back(page)
     parameters = page.get_by_role("radio", name="Parameters")
     expect(parameters).to_have_attribute("aria-checked", "true")
-    page.go_back()
+    back(page)
     layers = page.get_by_role("radio", name="Layers", exact=True)
     expect(layers).to_have_attribute("aria-checked", "true")
 
@@ -81,10 +79,10 @@ def test_back_undoes_each_choice(visit: Callable[..., Page], server: str):
 def test_back_undoes_what_was_pressed_in_the_drawing(visit: Callable[..., Page], server: str):
     page = visit(f"{server}/explore?variant=resnet20_cifar&view=drawing")
     stem = page.locator('[data-node="stem"]')
-    stem.locator(".body").click()
+    with answered(page):
+        stem.locator(".body").click()
     expect(stem).to_have_attribute("aria-expanded", "true")
-    settled(page)
-    page.go_back()
+    back(page)
     expect(stem).to_have_attribute("aria-expanded", "false")
     expect(page.get_by_role("radio", name="Blocks")).to_have_attribute("aria-checked", "true")
 
@@ -98,7 +96,7 @@ def test_back_undoes_a_setting_of_the_second_network(visit: Callable[..., Page],
     page.wait_for_url("**other=mobilenet_v1_cifar~width~0.5")
     page.get_by_role("heading", name="width 0.5 to MobileNetV1").wait_for()
     settled(page)
-    page.go_back()
+    back(page)
     expect(page).to_have_url(re.compile("other=mobilenet_v1_cifar$"))
     expect(width).to_have_value("1")
     expect(page.get_by_role("heading", name="have the same layers")).to_be_visible()
@@ -112,5 +110,5 @@ def test_back_undoes_the_choice_of_a_layer(visit: Callable[..., Page], server: s
     page.get_by_role("option", name="c1").click()
     page.wait_for_url("**layer=c1")
     settled(page)
-    page.go_back()
+    back(page)
     expect(layer).to_have_value(before)

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.e2e.conftest import screenshot, serious_violations, settled
+from tests.e2e.conftest import screenshot, serious_violations
+from tests.e2e.waits import settled
 
 
 def parts(page):

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cnnviz.charts.style import BACKGROUND
-from tests.e2e.conftest import screenshot, serious_violations, settled
+from tests.e2e.conftest import screenshot, serious_violations
+from tests.e2e.waits import answered, listen, settled
 
 
 def node(page: Page, name: str):
@@ -17,11 +18,13 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     page = visit(f"{server}/explore?variant=resnet20_cifar&view=drawing")
     stem = node(page, "stem")
     expect(stem).to_have_attribute("aria-expanded", "false")
-    stem.locator(".body").click()
+    with answered(page):
+        stem.locator(".body").click()
     expect(node(page, "stem.0")).to_be_visible()
     expect(stem).to_have_attribute("aria-expanded", "true")
 
-    node(page, "stem.0").locator(".body").click()
+    with answered(page):
+        node(page, "stem.0").locator(".body").click()
     expect(node(page, "stem.0")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".node-facts")).to_contain_text("442,368")  # 16 · 32² · 27 MACs
     expect(page).to_have_url(re.compile(r"layer=stem\.0(&|$)"))
@@ -31,7 +34,8 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     page.keyboard.press("ArrowDown")  # by keyboard to the next node, and fold its frame
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
-    page.keyboard.press("Enter")
+    with answered(page):
+        page.keyboard.press("Enter")
     expect(node(page, "stem")).to_have_attribute("aria-expanded", "false")
     expect(level).to_have_attribute("aria-checked", "true")  # as the level has it again
 
@@ -42,7 +46,8 @@ def test_a_network_is_unfolded_chosen_zoomed_and_saved(visit: Callable[..., Page
     page.get_by_role("button", name="Fit the width").click()
     assert svg.bounding_box()["width"] == pytest.approx(width, rel=0.01)
 
-    page.get_by_text("Share of MACs", exact=True).click()
+    with answered(page):
+        page.get_by_text("Share of MACs", exact=True).click()
     expect(page.locator(".legend")).to_contain_text("≤ 20 %")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as SVG").click()
@@ -77,6 +82,7 @@ def test_fingers_move_and_zoom_the_drawing(browser: Browser, server: str):
     context = browser.new_context(
         viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True
     )
+    listen(context)
     page = context.new_page()
     page.goto(f"{server}/explore?variant=googlenet&view=drawing&level=operators")
     settled(page)
@@ -91,12 +97,17 @@ def test_fingers_move_and_zoom_the_drawing(browser: Browser, server: str):
         touched = [{"x": left, "y": top} for left, top in points]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
 
-    before = view.evaluate("view => view.scrollLeft")
+    before = view.evaluate(
+        """view => {
+            window.rolledOut = new Promise(then => view.addEventListener('scrollend', then));
+            return view.scrollLeft;
+        }"""
+    )
     touch("touchStart", (x, y))
     for step in range(1, 9):
         touch("touchMove", (x - 12 * step, y))
     touch("touchEnd")
-    page.wait_for_timeout(500)  # it rolls out
+    page.evaluate("window.rolledOut.then(() => true)")
     assert view.evaluate("view => view.scrollLeft") > before + 40
 
     svg = page.locator(".view svg")

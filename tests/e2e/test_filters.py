@@ -2,7 +2,8 @@
 
 import re
 
-from tests.e2e.conftest import serious_violations, settled
+from tests.e2e.conftest import serious_violations
+from tests.e2e.waits import press_row, settled
 
 
 def test_a_press_on_a_tile_opens_the_filter_beside(server, visit):
@@ -42,11 +43,7 @@ def test_a_press_on_a_row_of_the_matrix_chooses_it(server, visit):
 def test_a_row_of_the_table_opens_its_filters(server, visit):
     page = visit(f"{server}/filters?model=resnet20_cifar")
     page.get_by_role("button", name="All 19 convolutions").click()
-    table = page.locator("[data-testid=stDataFrame]")
-    table.wait_for()
-    settled(page)
-    page.wait_for_timeout(500)  # the table draws itself on a canvas
-    table.click(position={"x": 16, "y": 36 + 35 * 3 + 17})
+    press_row(page, 3)
     page.get_by_role("heading", name="layer1.1.conv1: 16 filters").wait_for()
     settled(page)
     assert serious_violations(page) == []

@@ -9,9 +9,16 @@ from playwright.sync_api import Page, expect
 from cnnviz import registry
 from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.pick.selection import Selection
-from tests.e2e.conftest import settled
-
-HEAD, ROW = 38, 35  # heights in pixels
+from tests.e2e.waits import (
+    HEAD,
+    asked,
+    back,
+    back_twice,
+    choose_row,
+    press_row,
+    settled,
+    standing_table,
+)
 
 SLOW_LINE = """() => {
     const heard = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
@@ -25,20 +32,6 @@ SLOW_LINE = """() => {
         listen.call(this, type, type === 'message' ? late(answer) : answer, ...rest);
     };
 }"""  # what the server says is heard window.lateBy milliseconds later
-
-
-def press(page: Page, x: int, y: int) -> None:
-    """Press a point of the table, once the table stands."""
-    table = page.get_by_test_id("stDataFrame")
-    table.evaluate("table => table.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(500)  # it draws itself
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + x, box["y"] + y)
-    settled(page)
-
-
-def press_row(page: Page, row: int) -> None:
-    press(page, 18, HEAD + ROW * row + ROW // 2)
 
 
 def test_a_row_is_chosen_and_the_choice_taken_back(visit: Callable[..., Page], server: str):
@@ -59,8 +52,11 @@ def test_the_row_that_was_pressed_is_chosen_where_the_browser_sorted_them(
 ):
     frame = networks.layer_frame(*Selection(registry.get("resnet18")).arguments)
     page = visit(f"{server}/explore?variant=resnet18")
-    for _ in range(2):  # from the smallest, then from the largest
-        press(page, 36 + 178 + 42 + 95 + 95 + 30, HEAD // 2)  # the title "Parameters"
+    title = {"x": 36 + 178 + 42 + 95 + 95 + 30, "y": HEAD // 2}  # "Parameters"
+    for arrow in "↑↓":  # from the smallest, then from the largest
+        table = standing_table(page)
+        table.click(position=title)
+        expect(table.locator("canvas [role=columnheader]").filter(has_text=arrow)).to_be_attached()
     press_row(page, 0)
     most = frame["path"][frame["params"].idxmax()]
     expect(page).to_have_url(re.compile(f"layer={re.escape(most)}$"))
@@ -88,9 +84,7 @@ def test_back_pressed_twice_leaves_the_url_and_the_table_the_same(
     page = visit(f"{server}/explore?variant=resnet18")
     for row in (0, 1, 2, 3):
         press_row(page, row)
-    page.evaluate("wait => { history.back(); setTimeout(() => history.back(), wait); }", wait_ms)
-    page.wait_for_timeout(wait_ms + 1000)
-    settled(page)
+    back_twice(page, wait_ms)
     chosen = re.search(r"layer=([^&]*)", page.url)
     assert chosen is not None
     expect(page.get_by_role("paragraph").filter(has_text=chosen[1])).to_be_visible()
@@ -112,10 +106,8 @@ def test_back_on_a_slow_line_does_not_stop_the_page(visit: Callable[..., Page], 
         press_row(page, row)
         expect(page).to_have_url(re.compile(f"layer={layer}$"))
     page.evaluate("window.lateBy = 400")
-    press_row(page, 3)
-    page.wait_for_timeout(150)
-    page.go_back(wait_until="commit")
-    page.wait_for_timeout(1000)
-    settled(page)
+    with asked(page):
+        choose_row(page, 3)
+    back(page)
     expect(page).to_have_url(re.compile("layer=bn1$"))
     expect(page.get_by_role("paragraph").filter(has_text="bn1").first).to_be_visible()

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from cnnviz.ui.state.links import PAGES
-from tests.e2e.conftest import screenshot, serious_violations, settled
+from tests.e2e.conftest import screenshot, serious_violations
+from tests.e2e.waits import answered, back, settled
 
 
 def test_a_deep_link_on_a_fresh_server_has_the_shell(start_server, visit):
@@ -66,7 +67,7 @@ def test_the_road_leads_into_explore_and_back(server, visit):
     page.wait_for_url("**/explore?variant=resnet18")
     settled(page)
     assert page.get_by_role("heading", name="ResNet-18", exact=True).is_visible()
-    page.go_back()
+    back(page)
     page.wait_for_function("document.title === 'cnnviz'")
 
 
@@ -97,15 +98,15 @@ def test_the_back_button_brings_the_last_pick_back(server, visit):
     page.get_by_role("option", name="LeNet, modern").click()
     page.wait_for_url("**/explore?variant=lenet_modern")
     settled(page)
-    page.go_back()
+    back(page)
     page.get_by_role("heading", name="LeNet-5 (1998)").wait_for()
 
 
 def test_explore_remembers_its_network_while_away(server, visit):
     page = visit(f"{server}/explore?variant=resnet20_cifar")
     for title in ("Home", "Explore"):
-        page.get_by_test_id("stTopNavLinkContainer").get_by_role("link", name=title).click()
-        settled(page)
+        with answered(page):
+            page.get_by_test_id("stTopNavLinkContainer").get_by_role("link", name=title).click()
     page.get_by_role("heading", name="ResNet-20 for CIFAR-10").wait_for()
     page.wait_for_url("**/explore?variant=resnet20_cifar")
 

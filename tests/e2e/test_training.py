@@ -8,7 +8,8 @@ import pytest
 from cnnviz import runs
 from cnnviz.images import sample_photos
 from cnnviz.training.recipe import default_recipe
-from tests.e2e.conftest import running_server, screenshot, serious_violations, settled
+from tests.e2e.conftest import running_server, screenshot, serious_violations
+from tests.e2e.waits import settled
 
 # Of a run that trains the chart is HTML, of one that rests it is Plotly's.
 EPOCHS_SHOWN = """() => {

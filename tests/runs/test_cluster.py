@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,9 @@ from cnnviz.errors import CnnvizError
 from cnnviz.runs import cluster
 from cnnviz.settings import ROOT
 from cnnviz.training.recipe import default_recipe
+from tests.ports import free_port
+
+pytestmark = pytest.mark.slow
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -33,19 +35,10 @@ def wait_for(condition, seconds=120):
         time.sleep(0.1)
 
 
-def free_ports(count):
-    """Ports below those that Ray gives to its workers by default (10002 to 19999) or above."""
-    with contextlib.ExitStack() as open_ones:
-        sockets = [open_ones.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 @contextlib.contextmanager
 def a_cluster(folder):
     """A cluster of one node with two cores; gives its address. Its processes end with it."""
-    port, dashboard, agent, client = free_ports(4)
+    port, dashboard, agent, client = (free_port() for _ in range(4))
     options = {
         "port": port,
         "dashboard-port": dashboard,

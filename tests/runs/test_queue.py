@@ -13,6 +13,8 @@ from cnnviz.runs import folder, queue
 from cnnviz.runs.processes import identify
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 
 def new_run(epochs=1):
     return runs.create_run(default_recipe("lenet5", "digits", epochs=epochs, batch_size=256))

@@ -15,6 +15,8 @@ from cnnviz.runs import folder, locks, processes, queue, runner
 from cnnviz.runs.processes import identify
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 PARENT = f"""
 import signal, subprocess, sys, time

@@ -23,6 +23,8 @@ from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved import files
 from cnnviz.training.saved.checkpoints import list_checkpoints, read_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 EPOCH = {"kind": "epoch", "epoch": 1, "step": 3, "train_loss": 2.0, "train_accuracy": 0.25}
 
 

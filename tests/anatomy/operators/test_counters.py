@@ -10,6 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnviz.anatomy import trace
 from tests.anatomy.nets import Attention, Branches, LayerScale, Shared, Transposed
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     (Branches, (3, 17, 23)),
     (LayerScale, (3, 8, 8)),

@@ -245,7 +245,9 @@ def test_a_known_network_is_not_traced_again(monkeypatch):
     app = opened(variant="resnet152")
     app.selectbox(key="explore_variant").set_value("resnet18").run()
     asked = []
-    monkeypatch.setattr("cnnviz.ui.cache.networks.inspect_variant", lambda *a: asked.append(a))
+    monkeypatch.setattr(
+        "cnnviz.ui.cache.anatomy.networks.inspect_variant", lambda *a: asked.append(a)
+    )
     for variant in ("resnet152", "resnet18", "resnet152"):
         app.selectbox(key="explore_variant").set_value(variant).run()
     assert not app.exception

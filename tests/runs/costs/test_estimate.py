@@ -21,6 +21,8 @@ from cnnviz.training.devices.mixed import mixed_precision
 from cnnviz.training.loop import Trainer
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

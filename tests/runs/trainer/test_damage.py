@@ -12,6 +12,8 @@ from cnnviz.runs import Run, folder, metrics
 from cnnviz.runs.trainer import worker
 from tests.runs.test_runs import EPOCH, new_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "damage",

@@ -14,6 +14,8 @@ from cnnviz.training.augment import normalise
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkpoint(finished):

@@ -25,6 +25,8 @@ from cnnviz.training import data, loop
 from cnnviz.training.recipe import default_recipe, named_recipes
 from cnnviz.training.saved.checkpoints import list_checkpoints
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -15,6 +15,8 @@ from cnnviz.runs.folder import LAST, STOP
 from cnnviz.runs.trainer import worker
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 
 def recipe(**changes):
     return default_recipe("lenet_modern", "digits", **{"batch_size": 128, "epochs": 2, **changes})

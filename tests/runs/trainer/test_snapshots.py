@@ -11,6 +11,8 @@ from cnnviz.runs.trainer import snapshots, worker
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import list_checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 def new_run(epochs=2, **changes):
     settings = {"batch_size": 256, "epochs": epochs, **changes}

@@ -18,6 +18,8 @@ from cnnviz.runs.trainer.tensorboard import Board
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import list_checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 def new_run(**changes):
     fields = {"batch_size": 128, "epochs": 2, "tensorboard": True, **changes}

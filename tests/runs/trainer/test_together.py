@@ -19,6 +19,8 @@ from cnnviz.settings import ROOT, TORCHRUN, runs_dir
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import list_checkpoints
 
+pytestmark = pytest.mark.slow
+
 # lenet5_cifar has neither batch norm nor dropout: nothing in it depends on how a batch is divided.
 SETTINGS = {"epochs": 2, "batch_size": 100, "holdout": 101, "precision": "fp32", "mixup": 0.4}
 

@@ -11,6 +11,8 @@ from cnnviz.sight.backward.crops import find_crop
 from cnnviz.sight.backward.passes import find_sites, frozen_twin
 from tests.sight.nets import FAMILIES, ODD, family, odd
 
+pytestmark = pytest.mark.slow
+
 
 def crop_of(model, images, layer):
     twin = frozen_twin(model)

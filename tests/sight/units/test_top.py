@@ -28,6 +28,8 @@ from cnnviz.training.augment import normalise, resize
 from cnnviz.training.data import load
 from tests.sight.nets import family
 
+pytestmark = pytest.mark.slow
+
 STATISTICS = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.2)}
 
 

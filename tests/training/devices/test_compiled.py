@@ -9,6 +9,8 @@ from torch import nn
 from cnnviz.training import data, loop
 from cnnviz.training.recipe import default_recipe
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -17,7 +17,10 @@ from tests.training.away import Away
 
 CUDA = torch.device("cuda", 0)
 # It is torch's own `Parameter.__deepcopy__` that looks.
-pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),
+]
 
 
 @pytest.fixture(autouse=True)
