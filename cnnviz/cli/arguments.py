@@ -62,11 +62,14 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     predict.add_argument("--model", action="append", metavar="NAME", help="default: every one")
     predict.add_argument("--top", type=positive, default=5, help="classes to print (default 5)")
     sight_arguments.add(subparsers)
-    command(
+    compare = command(
         "compare",
         commands.compare_command,
         "one row per trained model: accuracy and every cost",
         "csv",
+    )
+    compare.add_argument(
+        "--seeds", action="store_true", help="one row per recipe: mean and sd over its seeds"
     )
     return parser
 

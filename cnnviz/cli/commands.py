@@ -165,8 +165,8 @@ def predict_command(options: argparse.Namespace) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> None:
-    """Print one row per trained model."""
-    from cnnviz.compare import compare
+    """Print one row per trained model, or with `--seeds` one per recipe."""
+    from cnnviz.compare import compare, compare_recipes
 
     columns = [
         "model",
@@ -182,7 +182,13 @@ def compare_command(options: argparse.Namespace) -> None:
         "training_seconds",
         "training_device",
     ]
-    rows, problems = compare()
+    if options.seeds:
+        found, problems = compare_recipes()
+        columns[4:4] = ["sd", "seeds"]
+    else:
+        rows, problems = compare()
+        found = [row.to_dict() for row in rows]
+        columns.append("card_only")
     for problem in problems.values():
         print(f"cnnviz: {problem}", file=sys.stderr)
-    print_rows([row.to_dict() for row in rows], columns, options)
+    print_rows(found, columns, options)

@@ -484,6 +484,15 @@ def test_publish_puts_a_finished_run_beside_the_checkpoints(call, ask, finished,
     refused(call("runs", "publish", new_run().id), 1, "only a finished run")
 
 
+def test_publish_without_weights_leaves_the_card_alone(call, ask, finished, no_checkpoints):
+    found = ask("runs", "publish", finished.id, "--card-only", "--name", "lenet5-seed1")
+    assert found["path"] == str(no_checkpoints / "lenet5-seed1.json")
+    assert [path.name for path in no_checkpoints.iterdir()] == ["lenet5-seed1.json"]
+    ask("runs", "publish", finished.id, "--name", "whole")
+    again = call("runs", "publish", finished.id, "--card-only", "--name", "whole")
+    refused(again, 1, "whole has weights")
+
+
 # evaluate, predict, compare
 
 
@@ -562,11 +571,26 @@ def test_compare_has_a_row_a_model(call, ask, finished):
     status, out, err = call("compare", "--csv")
     assert (status, err) == (0, "")
     (read,) = csv.DictReader(io.StringIO(out))
-    assert set(read) == COMPARED
+    assert set(read) == COMPARED | {"card_only"}
     assert float(read["accuracy"]) == row["accuracy"]
     assert int(read["activation_bytes"]) == row["activation_bytes"]
     _, out, _ = call("compare")
     assert "60,000" in out
+
+
+def test_compare_by_recipe_has_mean_and_sd(call, ask, finished, no_checkpoints):
+    runs.publish_card(finished, "seed1")
+    path = no_checkpoints / "seed1.json"
+    card = json.loads(path.read_text())
+    card |= {"seed": 1, "accuracy": card["accuracy"] - 0.1, "sha256": "0" * 64}
+    path.write_text(json.dumps(card))
+    (row,) = ask("compare", "--seeds")
+    assert (row["model"], row["models"], row["seeds"]) == (finished.id, [finished.id, "seed1"], 2)
+    assert row["accuracy"] == pytest.approx(finished.status.accuracy - 0.05)
+    assert row["sd"] == pytest.approx(0.1 / 2**0.5)
+    _, out, _ = call("compare", "--seeds", "--csv")
+    (read,) = csv.DictReader(io.StringIO(out))
+    assert set(read) == COMPARED | {"sd", "seeds"}
 
 
 def test_compare_without_models_is_empty(call, ask, no_checkpoints):

@@ -71,6 +71,9 @@ def _add_single(actions: Any, train: bool) -> None:  # noqa: ANN401
     log.add_argument("--characters", type=positive, default=4_000, metavar="N")
     move.add_argument("--to", type=positive, required=True, metavar="N", help="1: the next")
     note.add_argument("text", nargs="?", metavar="TEXT", help='without: print it; "": none')
+    publish.add_argument(
+        "--card-only", action="store_true", help="without its weights: it is compared, not asked"
+    )
     publish.add_argument("--name", help="name of the checkpoint (default: the variant's)")
     if train:
         _add_settings(clone)

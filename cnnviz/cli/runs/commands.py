@@ -311,8 +311,10 @@ def runs_delete(options: argparse.Namespace) -> int:
 
 
 def runs_publish(options: argparse.Namespace) -> None:
-    """Copy a finished run's checkpoint to the published ones."""
-    from cnnviz.runs import find_run, publish
+    """Copy a finished run's checkpoint, or its card alone, to the published ones."""
+    from cnnviz.runs import find_run, publish, publish_card
 
-    checkpoint = publish(find_run(options.id), options.name)
-    print_record({"checkpoint": checkpoint.name, "path": str(checkpoint.path)}, options)
+    run = find_run(options.id)
+    copy = publish_card if options.card_only else lambda *of: publish(*of).path
+    path = copy(run, options.name)
+    print_record({"checkpoint": path.stem, "path": str(path)}, options)

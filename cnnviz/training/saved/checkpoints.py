@@ -7,170 +7,23 @@ leaves nothing half overwritten.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import json
-import math
 import os
-import platform
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
 from torch import Tensor, nn
 
 import cnnviz
-import cnnviz.architectures
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
-from cnnviz.registry import KnobValue
-from cnnviz.training.calibration import Calibration
-from cnnviz.training.saved.files import atomic_write, inside, safe_name
+from cnnviz.training.saved.cards import CARD_LIMIT as CARD_LIMIT
+from cnnviz.training.saved.cards import Card as Card
+from cnnviz.training.saved.cards import read_card
+from cnnviz.training.saved.files import atomic_write, inside
 from cnnviz.training.saved.weights import from_bytes, stored_state, to_bytes
 
-#: The newest form of card that this version reads, and the one it writes.
-CARD_FORMAT = 1
-#: Largest card accepted, in bytes: a history of 10,000 epochs takes two million.
-CARD_LIMIT = 16_000_000
-
 _WEIGHTS, _CARD = ".safetensors", ".json"
-
-
-def _none_if_not_finite(value: Any) -> Any:  # noqa: ANN401 - checked by pydantic afterwards
-    """JSON has no NaN or infinity; a loss that overflowed is kept as unknown."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Measured = Annotated[int | float | None, BeforeValidator(_none_if_not_finite)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-def current_versions() -> dict[str, str]:
-    """Return the versions that produce results here: cnnviz, python, torch, torchvision."""
-    return {
-        "cnnviz": cnnviz.__version__,
-        "python": platform.python_version(),
-        "torch": importlib.metadata.version("torch"),
-        "torchvision": importlib.metadata.version("torchvision"),
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class Card(BaseModel):
-    """What is known of a checkpoint: which network, how it was trained, what it reached.
-
-    Figures are None where they were not measured, as `accuracy` is for an unfinished run.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    format: int = Field(CARD_FORMAT, ge=1, le=CARD_FORMAT, description="version of this form")
-    name: str = Field(description="the checkpoint's name, that of its two files")
-    variant: str = Field(min_length=1, max_length=100, description="what to build")
-    knobs: dict[str, KnobValue] = Field({}, description="the variant's knobs")
-    dataset: str = Field(min_length=1, max_length=100, description="what it was trained on")
-    classes: tuple[str, ...] = Field(min_length=1, description="class names, by output unit")
-    input_size: tuple[int, int, int] = Field(description="channels, height, width")
-    resize: int = Field(
-        0,
-        ge=0,
-        le=4096,
-        description="side to which an image is brought before the middle, of input_size, is cut "
-        "out of it; 0: it is brought to input_size",
-    )
-    mean: tuple[float, ...] = Field(description="per channel, of images scaled to 0..1")
-    std: tuple[float, ...] = Field(description="per channel, of images scaled to 0..1")
-    accuracy: Fraction | None = Field(None, description="fraction right of all test images")
-    loss: Measured = Field(None, description="mean cross-entropy on the test images, in nats")
-    per_class: dict[str, Fraction] = Field({}, description="fraction right of each class")
-    confusion: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = Field(
-        (), description="test images of each class (rows) by the class they were given"
-    )
-    calibration: Calibration | None = Field(None, description="confidence against accuracy")
-    test_images: int = Field(0, ge=0, description="images behind `accuracy`")
-    train_images: int = Field(0, ge=0, description="images trained on")
-    recipe: dict[str, Any] = Field({}, description="everything that decided the training")
-    seed: int = 0
-    epochs: int = Field(0, ge=0, description="epochs trained")
-    device: str = Field("", description="the device's name, in words")
-    precision: str = Field("fp32", description="number format of the training's forward pass")
-    seconds: float = Field(0.0, ge=0, description="training time")
-    images_per_second: float = Field(0.0, ge=0, description="training speed")
-    versions: dict[str, str] = Field(default_factory=current_versions)
-    params: int = Field(0, ge=0, description="trainable numbers, counted when saving")
-    macs: int | None = Field(None, ge=0, description="multiply-accumulates for one image")
-    sha256: str = Field("", pattern="^([0-9a-f]{64})?$", description="of the weights file")
-    created: str = Field(default_factory=_now, description="ISO 8601, UTC")
-    history: list[dict[str, Measured]] = Field(
-        [],
-        description="an entry an epoch: epoch, train_loss, train_accuracy, val_loss, "
-        "val_accuracy, lr, seconds",
-    )
-
-    @property
-    def title(self) -> str:
-        """The network in words, with the knobs that are not as its variant has them."""
-        return registry.get(self.variant).titled(self.knobs)
-
-    @field_validator("name")
-    @classmethod
-    def _safe_name(cls, name: str) -> str:
-        try:
-            return safe_name(name)
-        except CnnvizError as error:
-            raise ValueError(str(error).rstrip(".")) from None
-
-    @field_validator("created")
-    @classmethod
-    def _has_a_zone(cls, created: str) -> str:
-        if datetime.fromisoformat(created).utcoffset() is None:
-            raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00+00:00")
-        return created
-
-    @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Card:
-        channels = self.input_size[0]
-        if any(not 1 <= side <= 4096 for side in self.input_size):
-            raise ValueError(f"input_size {list(self.input_size)} is not between 1 and 4096")
-        if 0 < self.resize < max(self.input_size[1:]):
-            raise ValueError(f"resize {self.resize} is less than the {self.input_size[1]} cut out")
-        if len(self.mean) != channels or len(self.std) != channels:
-            raise ValueError(
-                f"mean has {len(self.mean)} and std {len(self.std)} numbers for {channels} channels"
-            )
-        if min(self.std) <= 0:
-            raise ValueError("std must be above zero")
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError("a class name is given twice")
-        unknown = set(self.per_class) - set(self.classes)
-        if unknown:
-            raise ValueError(f"per_class names {sorted(unknown)[0]!r}, which is no class")
-        self._refuse_other_test()
-        return self
-
-    def _refuse_other_test(self) -> None:
-        """The confusion and the calibration, where given, are of these classes and test images."""
-        sides = [len(self.confusion), *map(len, self.confusion)]
-        if self.confusion and set(sides) != {len(self.classes)}:
-            raise ValueError(f"confusion is not {len(self.classes)} rows of as many numbers")
-        counts = {"confusion": sum(map(sum, self.confusion)) if self.confusion else None}
-        if self.calibration is not None:
-            counts["calibration"] = sum(part.count for part in self.calibration.bins)
-        for name, count in counts.items():
-            if count not in (None, self.test_images):
-                raise ValueError(f"{name} counts {count} of {self.test_images} test images")
 
 
 @dataclass(frozen=True)
@@ -277,14 +130,7 @@ def save_checkpoint(model: nn.Module, card: Card, folder: Path) -> Checkpoint:
     """
     path = inside(folder, card.name, _WEIGHTS)
     inside(folder, card.name, _CARD)
-    data = to_bytes(
-        stored_state(model),
-        {
-            "cnnviz": cnnviz.__version__,
-            "variant": card.variant,
-            "num_classes": str(len(card.classes)),
-        },
-    )
+    data = _contents(model, card, cnnviz.__version__)
     filled = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "params": sum(parameter.numel() for parameter in model.parameters()),
@@ -295,6 +141,13 @@ def save_checkpoint(model: nn.Module, card: Card, folder: Path) -> Checkpoint:
     atomic_write(checkpoint.card_path, checkpoint.card.model_dump_json(indent=1).encode() + b"\n")
     _previous(path).unlink(missing_ok=True)
     return checkpoint
+
+
+def _contents(model: nn.Module, card: Card, version: str) -> bytes:
+    """Return the bytes of the weights file."""
+    classes = str(len(card.classes))
+    metadata = {"cnnviz": version, "variant": card.variant, "num_classes": classes}
+    return to_bytes(stored_state(model), metadata)
 
 
 def _keep_previous(weights: Path) -> None:
@@ -336,45 +189,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         )
     name = given.name.removesuffix(_CARD if given.name.endswith(_CARD) else _WEIGHTS)
     weights, card_path = inside(given.parent, name, _WEIGHTS), inside(given.parent, name, _CARD)
-    card = _read_card(card_path)
-    if card.name != name:
-        raise CnnvizError(
-            f"{card_path.name} is the card of {card.name!r}: rename both files to that name, or "
-            "the name on the card."
-        )
-    if not card.sha256:
-        raise CnnvizError(f"{card_path.name} gives no SHA-256 of its weights: get the card again.")
+    card = _named_card(card_path, name)
     if not weights.is_file():
         raise CnnvizError(f"{weights} is missing: put it beside its card {card_path.name}.")
     return Checkpoint(weights, card)
 
 
-def _read_card(path: Path) -> Card:
-    try:
-        if path.stat().st_size > CARD_LIMIT:
-            raise CnnvizError(f"{path.name} is too large to be a card: get the file again.")
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CnnvizError(f"There is no checkpoint card {path}: check the name.") from None
-    except OSError as error:
-        raise CnnvizError(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise CnnvizError(f"{path.name} is not JSON: get the card again.") from error
-    version = content.get("format", CARD_FORMAT) if isinstance(content, dict) else CARD_FORMAT
-    if type(version) is int and version > CARD_FORMAT:
+def _named_card(path: Path, name: str) -> Card:
+    """Return the card of the weights called `name`; raise `CnnvizError` if it is no such card."""
+    card = read_card(path)
+    if card.name != name:
         raise CnnvizError(
-            f"{path.name} is a card of format {version} and this cnnviz reads up to format "
-            f"{CARD_FORMAT}: update cnnviz."
+            f"{path.name} is the card of {card.name!r}: rename both files to that name, or "
+            "the name on the card."
         )
-    try:
-        return Card.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the card"
-        message = first["msg"].removeprefix("Value error, ")
-        raise CnnvizError(
-            f"{path.name} is not a valid card ({field}: {message}): get the card again."
-        ) from error
+    if not card.sha256:
+        raise CnnvizError(f"{path.name} gives no SHA-256 of its weights: get the card again.")
+    return card
 
 
 class Listing(NamedTuple):
@@ -396,6 +227,49 @@ def scan_checkpoints(folder: Path) -> Listing:
         except CnnvizError as error:
             listing.problems[path.name.removesuffix(_WEIGHTS)] = str(error)
     return listing
+
+
+class CardListing(NamedTuple):
+    """The cards of a folder that have no weights beside them, and why each broken one is."""
+
+    cards: dict[str, Card]
+    problems: dict[str, str]
+
+
+def scan_cards(folder: Path) -> CardListing:
+    """Read the cards of `folder` whose weights are elsewhere: what a network reached is known.
+
+    Of a recipe that was trained with several seeds, the weights of one are enough to look into.
+    """
+    listing = CardListing({}, {})
+    for path in sorted(folder.glob(f"[!.]*{_CARD}")):
+        name = path.name.removesuffix(_CARD)
+        if path.with_name(name + _WEIGHTS).exists():
+            continue
+        try:
+            listing.cards[name] = _named_card(inside(folder, name, _CARD), name)
+        except CnnvizError as error:
+            listing.problems[name] = str(error)
+    return listing
+
+
+def save_card(card: Card, folder: Path) -> Path:
+    """Write a card without its weights to `folder`, under its name.
+
+    Raises `CnnvizError` where weights of that name are there, which it might not describe.
+    """
+    if inside(folder, card.name, _WEIGHTS).exists():
+        raise CnnvizError(
+            f"{card.name} has weights in {folder}: choose another name, or delete them first."
+        )
+    path = inside(folder, card.name, _CARD)
+    atomic_write(path, card.model_dump_json(indent=1).encode() + b"\n")
+    return path
+
+
+def stored_bytes(model: nn.Module, card: Card) -> int:
+    """Return the size of the file in which `save_checkpoint` would keep `model`."""
+    return len(_contents(model, card, card.versions.get("cnnviz", cnnviz.__version__)))
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:

@@ -24,7 +24,7 @@ from cnnviz.anatomy.compare_traces import Pair, compare_traces
 from cnnviz.anatomy.effective_field import EffectiveField, LeaveWeights, effective_field
 from cnnviz.anatomy.graph import Graph
 from cnnviz.charts.costs import by_layer, cost_map
-from cnnviz.compare import Costs, Network, Row, compare_one
+from cnnviz.compare import Costs, Network, Row, compare_card, compare_one
 from cnnviz.images import decode, encode_png, sample_photos
 from cnnviz.networks.catalogue import inspect_variant
 from cnnviz.networks.subjects import Subject
@@ -149,6 +149,12 @@ def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: byt
 def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
     """Return a model's row of the comparison; its network is traced and timed once."""
     return compare_one(name, read_checkpoint(path), _costs())
+
+
+@st.cache_data(max_entries=4096, show_spinner="Measuring latency …")
+def card_row(name: str, sha256: str, _card: Card) -> Row:  # noqa: ARG001 - the key
+    """Return the row of a model whose weights are not here, by its card."""
+    return compare_card(name, _card, _costs())
 
 
 @st.cache_resource

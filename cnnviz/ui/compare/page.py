@@ -14,12 +14,13 @@ def show() -> None:
         "Compare",
         "What accuracy costs: every network trained here, by what it gets right and what it takes.",
     )
-    models = trained_models()
-    runs = panels.frame_of(models)
+    models, alone = trained_models(asked=False)
+    runs = panels.frame_of(models, alone)
+    cards = {name: model.card for name, model in models.items()} | alone
     if runs.empty:
         st.info("No trained network has a measured accuracy yet: finish a run on the Train page.")
         url.stop()
-    recipes = panels.together(runs, models)
+    recipes = panels.together(runs, cards)
     dataset, cost, grouped = panels.pick(runs, repeated=len(recipes) < len(runs))
     runs, chosen = (
         panels.named(frame[frame["dataset"] == dataset], dataset).sort_values(
@@ -28,6 +29,7 @@ def show() -> None:
         for frame in (runs, recipes if grouped else runs)
     )
     panels.accuracy_and_cost(chosen, cost)
+    panels.say_cards_alone(runs)
     panels.by_class(chosen)
-    panels.closer(runs, models)
+    panels.closer(runs, cards, alone)
     panels.table(chosen)

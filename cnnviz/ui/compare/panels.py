@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
@@ -9,7 +11,7 @@ from cnnviz import registry
 from cnnviz.charts import compare as charts
 from cnnviz.compare import group_seeds
 from cnnviz.errors import CnnvizError
-from cnnviz.training.saved.checkpoints import Checkpoint
+from cnnviz.training.saved.checkpoints import Card, Checkpoint
 from cnnviz.ui.cache import networks
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.panels import chart
@@ -68,14 +70,21 @@ _COLUMNS = {
 }
 
 
-def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
-    """One row a model whose accuracy was measured; a model that cannot be loaded is named."""
+def frame_of(models: dict[str, Checkpoint], alone: Mapping[str, Card]) -> pd.DataFrame:
+    """One row a model whose accuracy was measured; a model that cannot be loaded is named.
+
+    `alone` are the cards of those whose weights are not here.
+    """
     rows = []
-    for name, checkpoint in models.items():
-        if checkpoint.card.accuracy is None:
+    for name, card in _cards(models, alone).items():
+        if card.accuracy is None:
             continue
         try:
-            row = networks.comparison_row(name, checkpoint.path, checkpoint.card.sha256).to_dict()
+            row = (
+                networks.card_row(name, card.sha256, card)
+                if name in alone
+                else networks.comparison_row(name, models[name].path, card.sha256)
+            ).to_dict()
         except CnnvizError as error:
             st.warning(str(error))
             continue
@@ -85,16 +94,21 @@ def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def together(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> pd.DataFrame:
+def _cards(models: dict[str, Checkpoint], alone: Mapping[str, Card]) -> dict[str, Card]:
+    return {**{name: model.card for name, model in models.items()}, **alone}
+
+
+def together(frame: pd.DataFrame, cards: Mapping[str, Card]) -> pd.DataFrame:
     """One row a recipe: the means over its seeds, with their number and standard deviation.
 
-    `frame` is that of `frame_of`; what is not measured is the newest run's.
+    `frame` is that of `frame_of`; what is not measured is the newest run's of those with weights.
     """
     by_name = frame.set_index("model", drop=False)
     rows = []
-    for names in group_seeds({name: models[name] for name in frame["model"]}):
+    for names in group_seeds({name: cards[name] for name in frame["model"]}):
         group = by_name.loc[names]
-        row = group.iloc[-1].to_dict()
+        whole = group[~group["card_only"]]
+        row = (group if whole.empty else whole).iloc[-1].to_dict()
         for measured in ("accuracy", "latency_ms", "training_seconds"):
             row[measured] = group[measured].mean()
         tables = [table for table in group["per_class"] if table]
@@ -103,6 +117,18 @@ def together(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> pd.DataFrame
         row["runs"] = ", ".join(names)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def say_cards_alone(frame: pd.DataFrame) -> None:
+    """Name the networks of `frame` whose weights are not here."""
+    names = list(frame.loc[frame["card_only"], "model"])
+    if names:
+        one = len(names) == 1
+        card, theirs = ("its card", "its") if one else ("their card", "their")
+        st.caption(
+            f"{len(names)} of them by {card} alone: {', '.join(names)}; {theirs} latency and size "
+            "are those of random weights."
+        )
 
 
 def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
@@ -180,8 +206,11 @@ def accuracy_and_cost(frame: pd.DataFrame, cost: str) -> None:
             st.session_state[_CLOSER] = clicked
 
 
-def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
-    """How one trained network errs, once it was picked here or in the picture."""
+def closer(frame: pd.DataFrame, cards: Mapping[str, Card], alone: Mapping[str, Card]) -> None:
+    """How one trained network errs, once it was picked here or in the picture.
+
+    Those of `alone` have no weights here to look into.
+    """
     titles = dict(zip(frame["model"], frame["title"], strict=True))
     st.header("One of them", anchor=False)
     name = url.follow("model", _CLOSER, {"": None} | {name: name for name in titles})
@@ -196,15 +225,16 @@ def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
     )
     if name is None:
         return
-    card = models[name].card
+    card = cards[name]
     with st.container(horizontal=True, gap="medium"):
         network = Selection(
             registry.get(card.variant), card.knobs, card.input_size, len(card.classes)
         )
         links.link("explore", "Look inside →", **network.to_query())
-        links.link("filters", "Its filters →", model=name)
-        links.link("deconvnet", "What its units see →", model=name)
-        links.link("predict", "Ask it about a photo →", model=name)
+        if name not in alone:
+            links.link("filters", "Its filters →", model=name)
+            links.link("deconvnet", "What its units see →", model=name)
+            links.link("predict", "Ask it about a photo →", model=name)
     if not (card.confusion or card.calibration or card.per_class):
         st.info("Its card holds the accuracy alone: train it again to see how it errs.")
         return

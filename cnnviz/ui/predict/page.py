@@ -12,7 +12,7 @@ def show() -> None:
         "Predict",
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
-    models = panels.trained_models()
+    models, _ = panels.trained_models()
     images = panels.pick_images()
     asked = panels.pick_models(models)
     for place, image in enumerate(images):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
@@ -14,7 +15,7 @@ from cnnviz import registry
 from cnnviz.errors import CnnvizError
 from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos
 from cnnviz.prediction import Prediction, survey_models
-from cnnviz.training.saved.checkpoints import Checkpoint
+from cnnviz.training.saved.checkpoints import Card, Checkpoint
 from cnnviz.ui.cache import networks
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.format import milliseconds, percent
@@ -47,20 +48,28 @@ _STYLE = """<style>
 </style>"""
 
 
-def trained_models() -> dict[str, Checkpoint]:
-    """The trained models; broken ones are named. Without any, says how to get one and stops."""
-    models, problems = survey_models()
-    known = {variant.name for variant in registry.list_variants()}
-    for name in [name for name, model in models.items() if model.card.variant not in known]:
-        variant = models.pop(name).card.variant
-        problems[name] = f"{name} is a {variant}, which this cnnviz does not know: update cnnviz."
+def trained_models(asked: bool = True) -> tuple[dict[str, Checkpoint], dict[str, Card]]:
+    """The trained models, and the cards of those whose weights are not here.
+
+    Broken ones are named. Without any (to be `asked`: any with weights) it says how to get one and
+    stops.
+    """
+    models, problems, cards = survey_models()
     for problem in problems.values():
         st.warning(problem)
-    if not models:
+    if cards and asked:
+        known = "is known by its card" if len(cards) == 1 else "are known by their card"
+        st.caption(f"{_listed(list(cards))} {known} alone and cannot be asked.")
+    if not models and (asked or not cards):
         st.info("No network has been trained yet. LeNet on the digits takes seconds.")
         links.link("train", "Train LeNet on digits →", variant="lenet5", dataset="digits")
         url.stop()
-    return models
+    return models, cards
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def samples() -> dict[str, bytes]:
