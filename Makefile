@@ -1,13 +1,15 @@
 # make app     install what is missing into .venv and open the app (PORT=8600 picks a port)
 # make test    the tests; those in a browser need Chromium and are skipped without it
 # make check   style, types and import rules
+# make zoo     train every network that comes with the project (ARGS="NAME …" picks some), as far as
+#              it is not done: days on one core; stopped, it goes on where it was
 # make clean   remove the environment and the caches, never data, runs or checkpoints
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test check clean
+.PHONY: app test check zoo clean
 
 app: $(VENV)/installed-app
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT))
@@ -20,6 +22,9 @@ check: $(VENV)/installed-dev
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-logo
+
+zoo: $(VENV)/installed-app
+	@$(PY) -m cnnviz zoo $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -54,7 +54,12 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
         commands.evaluate_command,
         "recompute a checkpoint's accuracy on all test images",
     )
-    evaluate.add_argument("checkpoint", metavar="CHECKPOINT", help="its .safetensors or .json")
+    evaluate.add_argument(
+        "checkpoint", nargs="?", metavar="CHECKPOINT", help="its .safetensors or .json"
+    )
+    evaluate.add_argument(
+        "--all", action="store_true", help="every published one; 1 if an accuracy is not its card's"
+    )
     predict = command(
         "predict", commands.predict_command, "ranked classes and latency for each image and model"
     )

@@ -23,7 +23,18 @@ from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved.checkpoints import read_checkpoint
 
-COMMANDS = ["list", "inspect", "data", "train", "evaluate", "predict", "deconv", "units", "compare"]
+COMMANDS = [
+    "list",
+    "inspect",
+    "data",
+    "train",
+    "zoo",
+    "evaluate",
+    "predict",
+    "deconv",
+    "units",
+    "compare",
+]
 ACTIONS = [
     *("list", "show", "queue", "plan", "summary", "move", "clone", "note"),
     *("stop", "pause", "resume", "delete", "publish"),
@@ -122,6 +133,8 @@ def test_every_command_has_help(call, command):
         ("runs", ["ACTION"]),
         ("runs show", ["ID"]),
         ("evaluate", ["CHECKPOINT"]),
+        ("zoo nosuch", ["'nosuch'", "resnet20_cifar-seed1"]),
+        ("zoo lenet5 --device abacus", ["abacus"]),
         ("predict", ["IMAGE"]),
         ("predict x.png --top 0", ["--top"]),
         ("predict x.png --top -1", ["--top"]),
@@ -504,6 +517,42 @@ def test_evaluate_recomputes_the_cards_accuracy(ask, finished):
         assert found["accuracy"] == card.accuracy == finished.status.accuracy
         assert found["per_class"] == card.per_class
         assert (found["images"], found["dataset"]) == (360, "digits")
+
+
+def test_evaluate_all_is_content_where_every_card_says_what_the_weights_reach(
+    call, ask, finished, no_checkpoints
+):
+    runs.publish(finished, "lenet5")
+    runs.publish_card(finished, "lenet5-seed1")  # without weights: nothing to recompute
+    (row,) = ask("evaluate", "--all")
+    assert row["checkpoint"] == "lenet5"
+    assert row["accuracy"] == row["card_accuracy"] == finished.status.accuracy
+    assert row["same"]
+
+
+def test_evaluate_all_fails_with_a_line_for_each_difference(call, finished, no_checkpoints):
+    for name in ("damaged", "other", "right"):
+        runs.publish(finished, name)
+    card = no_checkpoints / "other.json"
+    card.write_text(card.read_text().replace(str(finished.status.accuracy), "0.123"))
+    weights = no_checkpoints / "damaged.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    status, out, err = call("evaluate", "--all", "--json")
+    assert status == 1
+    assert [(row["checkpoint"], row["same"]) for row in json.loads(out)] == [
+        ("damaged", False),
+        ("other", False),
+        ("right", True),
+    ]
+    first, second = err.splitlines()
+    assert "damaged.safetensors is damaged" in first
+    reached = f"{finished.status.accuracy:.2%}"
+    assert second == f"cnnviz: other reaches {reached}, and its card says 12.30%."
+
+
+def test_evaluate_takes_one_checkpoint_or_all(call):
+    refused(call("evaluate"), 2, "--all")
+    refused(call("evaluate", "x", "--all"), 2, "--all")
 
 
 def test_evaluate_refuses_damaged_weights(call, finished):

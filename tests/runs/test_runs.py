@@ -18,6 +18,7 @@ from cnnviz import runs
 from cnnviz.errors import CnnvizError
 from cnnviz.runs import folder
 from cnnviz.runs.trainer import worker
+from cnnviz.runs.trainer.recompute import recompute
 from cnnviz.settings import ROOT, runs_dir
 from cnnviz.training.recipe import default_recipe
 from cnnviz.training.saved import files
@@ -59,7 +60,7 @@ def test_a_finished_run_has_weights_a_card_and_the_accuracy_of_its_file(done_run
     assert card.macs == 325_680
     assert card.recipe == run.recipe.model_dump()
     assert [row["epoch"] for row in card.history] == [1, 2]
-    again = worker.recompute(str(run.path / f"{run.id}.safetensors"))
+    again = recompute(str(run.path / f"{run.id}.safetensors"))
     assert again["accuracy"] == card.accuracy
     assert again["per_class"] == card.per_class
     assert {record["kind"] for record in heard} == {"step", "epoch"}

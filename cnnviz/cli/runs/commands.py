@@ -84,14 +84,14 @@ def _train(run: Run, options: argparse.Namespace, detach: Callable[[Run, str], N
     if not options.json:
         print(run.path, flush=True)
     job = getattr(options, "job", "")
-    status = 0 if apart else _execute(run, options.device, job)
+    status = 0 if apart else execute_here(run, options.device, job)
     if options.json:
         accuracy = run.status.accuracy
         print_json({"id": run.id, "path": str(run.path), "state": run.state, "accuracy": accuracy})
     return status
 
 
-def _execute(run: Run, device: str, job: str) -> int:
+def execute_here(run: Run, device: str, job: str = "") -> int:
     """Train in this process under a progress bar; 143 if it was told to stop."""
     from tqdm import tqdm
 

@@ -24,11 +24,10 @@ from cnnviz.runs.queue import start_next
 from cnnviz.runs.trainer.snapshots import SnapshotKeeper
 from cnnviz.runs.trainer.start import follow, prepare
 from cnnviz.runs.trainer.tensorboard import Board
-from cnnviz.training import data
 from cnnviz.training.devices.choice import is_out_of_memory
 from cnnviz.training.devices.distributed import World
 from cnnviz.training.loop import Trainer, device_name, evaluate
-from cnnviz.training.saved.checkpoints import Card, Checkpoint, read_checkpoint, save_checkpoint
+from cnnviz.training.saved.checkpoints import Card, Checkpoint, save_checkpoint
 from cnnviz.training.saved.files import atomic_write, sweep_temporaries
 
 Listener = Callable[[dict[str, Any]], None]
@@ -329,32 +328,3 @@ def _card(run: Run, trainer: Trainer, macs: int) -> Card:
         macs=macs,
         history=trainer.history,
     )
-
-
-def recompute(path: str) -> dict[str, Any]:
-    """Evaluate a checkpoint again on all test images of its data set (`evaluate` of the CLI)."""
-    checkpoint = read_checkpoint(path)
-    card = checkpoint.card
-    images = data.load(card.dataset).for_channels(card.input_size[0])
-    result = evaluate(
-        checkpoint.load_model(),
-        images.test_images,
-        images.test_labels,
-        mean=card.mean,
-        std=card.std,
-        size=card.input_size[1:],
-        resized=card.resize,
-    )
-    return {
-        "checkpoint": checkpoint.name,
-        "variant": card.variant,
-        "dataset": card.dataset,
-        "accuracy": result.accuracy,
-        "loss": result.loss,
-        "images": result.images,
-        "per_class": result.per_class(images.classes),
-        "classes": list(images.classes),
-        "confusion": result.confusion.tolist(),
-        "calibration": result.calibration.model_dump() if result.calibration else None,
-        "card_accuracy": card.accuracy,
-    }
