@@ -234,11 +234,12 @@ class Trainer:
             group["lr"] = rate
         if not self.model.training:  # it takes a while to look at each module
             train_mode(self.model)
-        if self._compiled is None:
+        # The last, smaller batch of an epoch has a shape of its own, which is not worth compiling.
+        whole = batch.count == min(self.recipe.batch_size, len(self.images))
+        if self._compiled is None or not whole:
             loss, right = self._learn(batch, self._network)
         else:
-            shape = tuple(batch.images.shape)
-            loss, right = self._compiled.run(shape, lambda call: self._learn(batch, call))
+            loss, right = self._compiled.run(lambda call: self._learn(batch, call))
         self._count(batch, loss, right)
         if self.device.type == "cpu":  # free here; a wait for the device elsewhere
             self._check_finite()
@@ -254,8 +255,7 @@ class Trainer:
         place = (self.world.rank,) if self.world.rank else ()
         seed(self.device, keyed_seed(self.recipe.seed, NETWORK, self.step, *place))
         self.optimizer.zero_grad(set_to_none=True)
-        compiled = self._compiled is not None and self._compiled.is_compiled
-        with mixed_precision(self.device, self.precision, compiled):
+        with mixed_precision(self.device, self.precision, compiled=network is not self._network):
             outputs = network(batch.images)
         loss, logits = batch_loss(
             outputs, batch.labels, self.recipe.label_smoothing, batch.partners, batch.share
