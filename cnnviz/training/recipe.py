@@ -180,6 +180,22 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     return checked
 
 
+def refuse_other(begun: dict[str, Any], wanted: Recipe) -> None:
+    """Raise `CnnvizError` where a run `begun` with a recipe cannot go on with the `wanted` one."""
+    # A field that is younger than the run has its default there: it was trained so.
+    saved, asked = parse_recipe(begun).model_dump(), wanted.model_dump()
+    different = [
+        f"{name} {saved[name]!r} → {asked[name]!r}"
+        for name in sorted(asked.keys() - RESULT_FREE)
+        if saved[name] != asked[name]
+    ]
+    if different:
+        raise CnnvizError(
+            "The run was begun with another recipe and cannot go on with this one "
+            f"({'; '.join(different)}): start a new run."
+        )
+
+
 #: The named recipes, in words.
 RECIPE_TITLES = {
     "default": "from scratch",

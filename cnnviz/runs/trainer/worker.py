@@ -65,10 +65,12 @@ class RunObserver:
     def _progress(self, record: dict[str, Any]) -> dict[str, Any]:
         done, left = record["step"], self.status.steps - record["step"]
         fields = {"step": done, "epoch": record["epoch"], "seconds": record["seconds"]}
+        fields["images_per_second"] = record["mean_images_per_second"]
         if record["kind"] == "step":
-            fields |= {"loss": record["loss"], "images_per_second": record["images_per_second"]}
+            fields["loss"] = record["loss"]
         if "notice" in record:
             fields["message"] = record["notice"]
+        # Of all seconds, not of the steps': what is left will be evaluated and saved as well.
         return fields | {"eta": round(record["seconds"] / done * left, 1)}
 
     def update(self, **fields: Any) -> None:  # noqa: ANN401 - the status's fields
@@ -324,7 +326,7 @@ def _card(run: Run, trainer: Trainer, macs: int) -> Card:
         device=device_name(trainer.device),
         precision=trainer.precision,
         seconds=round(trainer.seconds, 1),
-        images_per_second=round(recipe.epochs * len(trainer.images) / trainer.seconds, 1),
+        images_per_second=round(trainer.images_per_second, 1),
         macs=macs,
         history=trainer.history,
     )
