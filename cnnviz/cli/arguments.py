@@ -47,7 +47,7 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     data = command(
         "data", commands.data_command, "download (if needed), check and describe a data set"
     )
-    data.add_argument("dataset", choices=["cifar10", "digits"])
+    data.add_argument("dataset", choices=["cifar10", "digits", "photos"])
     runs_arguments.add(subparsers, train=train)
     evaluate = command(
         "evaluate",

@@ -26,7 +26,7 @@ from cnnviz.sight.evidence.sanity import SanityStep
 from cnnviz.sight.units.activity import UnitActivations, strongest_positions, unit_activations
 from cnnviz.sight.units.batches import Batches
 from cnnviz.sight.units.figures import UnitFigures, unit_figures
-from cnnviz.training.data import ImageSet, is_available, load
+from cnnviz.training.data import ImageSet, load, shown_dataset
 from cnnviz.ui.cache import networks
 from cnnviz.ui.state import background
 from cnnviz.ui.state.background import Job, Report
@@ -91,16 +91,16 @@ class TestImages:
     @property
     def title(self) -> str:
         """What they are, in the plural."""
-        return {"cifar10": "CIFAR-10 test images"}.get(self.images.name, "handwritten digits")
+        titles = {"cifar10": "CIFAR-10 test images", "photos": "photo crops"}
+        return titles.get(self.images.name, "handwritten digits")
 
 
 def images_for(subject: Subject) -> TestImages:
-    """Return the test images to look at: the subject's own, else CIFAR-10, else the digits.
+    """Return the test images to look at: the subject's own, else CIFAR-10, else photo crops.
 
     Of a large network's only as many as can be scanned in half a minute or so.
     """
-    wanted = subject.dataset if subject.dataset in ("cifar10", "digits") else "cifar10"
-    name = wanted if is_available(wanted) else "digits"
+    name = shown_dataset(subject.dataset)
     macs = max(trace_of(subject).macs, 1)
     images = _test_images(name, subject.input_size[0])
     total = len(images.test_images)
