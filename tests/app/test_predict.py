@@ -100,7 +100,12 @@ def test_a_published_run_answers_once(finished):
     publish(finished, "lenet5")
     app = opened()
     assert app.dataframe[0].value["model"].unique().tolist() == ["lenet5"]
-    assert "· run" not in html_of(app)
+    assert "· lenet5" not in html_of(app)  # its title says as much
+
+
+def test_what_is_published_under_another_name_is_called_so_and_no_run(finished):
+    publish(finished, "lenet5-wide")
+    assert "· lenet5-wide</span>" in html_of(opened())
 
 
 def test_an_uploaded_photo_is_answered_instead_of_the_sample(finished):
