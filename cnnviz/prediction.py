@@ -20,7 +20,12 @@ from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
 from cnnviz.training.augment import fit, normalise
 from cnnviz.training.saved.card import Card
-from cnnviz.training.saved.checkpoints import Checkpoint, read_checkpoint, scan_checkpoints
+from cnnviz.training.saved.checkpoints import (
+    Checkpoint,
+    read_checkpoint,
+    scan_cards,
+    scan_checkpoints,
+)
 from cnnviz.training.saved.files import inside
 
 #: Forward passes whose median is the latency, after one that warms up.
@@ -59,10 +64,14 @@ _MOST_LISTED = 12
 
 
 class Survey(NamedTuple):
-    """The trained models by name, and for each broken one a sentence that says why."""
+    """The trained models by name, and for each broken one a sentence that says why.
+
+    `cards` are those of networks whose weights are not here: they count, and cannot be asked.
+    """
 
     models: dict[str, Checkpoint]
     problems: dict[str, str]
+    cards: dict[str, Card]
 
 
 def survey_models() -> Survey:
@@ -86,14 +95,32 @@ def survey_models() -> Survey:
     known = {checkpoint.card.sha256 for checkpoint in published.checkpoints}
     models = {name: item for name, item in models.items() if item.card.sha256 not in known}
     models |= {checkpoint.name: checkpoint for checkpoint in published.checkpoints}
-    problems |= published.problems
+    alone = scan_cards(checkpoints_dir())
+    problems |= published.problems | alone.problems
+    here = {checkpoint.card.sha256 for checkpoint in models.values()}
+    cards = {
+        name: card
+        for name, card in alone.cards.items()
+        if card.sha256 not in here and name not in models
+    }
     for name, checkpoint in list(models.items()):
-        try:
-            registry.get(checkpoint.card.variant)
-        except CnnvizError as error:
-            problems[name] = f"{checkpoint.path.name} cannot be used: {error}"
+        if problem := _unknown(checkpoint.card, checkpoint.path.name):
+            problems[name] = problem
             del models[name]
-    return Survey(models, problems)
+    for name, card in list(cards.items()):
+        if problem := _unknown(card, f"{name}.json"):
+            problems[name] = problem
+            del cards[name]
+    return Survey(models, problems, cards)
+
+
+def _unknown(card: Card, file: str) -> str:
+    """A sentence where this version does not know the network of `card`, else ""."""
+    try:
+        registry.get(card.variant)
+    except CnnvizError as error:
+        return f"{file} cannot be used: {error}"
+    return ""
 
 
 def _model_of_run(folder: Path) -> Checkpoint:
@@ -132,10 +159,15 @@ def choose_models(names: list[str] | None) -> dict[str, Checkpoint]:
 
     Raises `CnnvizError` for an unknown or broken one, and where no model has been trained.
     """
-    models, problems = survey_models()
+    models, problems, cards = survey_models()
     for name in names or ():
         if name in problems:
             raise CnnvizError(problems[name])
+        if name in cards:
+            raise CnnvizError(
+                f"{name} is known by its card alone: its weights are not here, so it cannot be "
+                "asked."
+            )
         if models and name not in models:
             close = difflib.get_close_matches(name, models, n=1)
             listed = ", ".join(list(models)[-_MOST_LISTED:])  # the published ones come last

@@ -295,6 +295,24 @@ def test_broken_models_are_left_out_and_named(folders, model):
         predict(CAT, models=["torn"])
 
 
+def test_a_card_alone_is_known_and_cannot_be_asked(folders, model):
+    save(model, folders / "checkpoints")
+    save(architectures.build("lenet5_cifar").eval(), folders / "checkpoints", name="net-seed1")
+    (folders / "checkpoints" / "net-seed1.safetensors").unlink()
+    survey = survey_models()
+    assert (set(survey.models), set(survey.cards), survey.problems) == ({"net"}, {"net-seed1"}, {})
+    assert [answer.model for answer in predict(CAT)] == ["net"]
+    with pytest.raises(CnnvizError, match="net-seed1 is known by its card alone"):
+        predict(CAT, models=["net-seed1"])
+
+
+def test_a_run_whose_card_was_published_alone_is_known_once(folders, model):
+    save(model, folders / "checkpoints", name="net-seed1").path.unlink()
+    save(model, folders / "runs" / "run-1", name="net-seed1")
+    survey = survey_models()
+    assert (set(survey.models), survey.cards) == ({"run-1"}, {})
+
+
 def test_a_damaged_model_is_named_when_asked(folders, model):
     checkpoint = save(model, folders / "checkpoints")
     data = bytearray(checkpoint.path.read_bytes())

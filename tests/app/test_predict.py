@@ -92,7 +92,7 @@ def other(finished, folder, **changes):
     source = list_checkpoints(finished.path)[0]
     model = source.load_model()
     next(model.parameters()).data += 0.01
-    card = source.card.model_copy(update={"name": "other", **changes})
+    card = source.card.model_copy(update={"name": "other"} | changes)
     return save_checkpoint(model, card, folder)
 
 
@@ -100,7 +100,12 @@ def test_a_published_run_answers_once(finished):
     publish(finished, "lenet5")
     app = opened()
     assert app.dataframe[0].value["model"].unique().tolist() == ["lenet5"]
-    assert "· run" not in html_of(app)
+    assert "· lenet5" not in html_of(app)  # its title says as much
+
+
+def test_what_is_published_under_another_name_is_called_so_and_no_run(finished):
+    publish(finished, "lenet5-wide")
+    assert "· lenet5-wide</span>" in html_of(opened())
 
 
 def test_an_uploaded_photo_is_answered_instead_of_the_sample(finished):
@@ -165,6 +170,17 @@ def test_damaged_models_are_named_and_the_others_answer(finished, no_checkpoints
     assert "torn.json is not JSON" in warnings
     assert "other.safetensors is damaged" in warnings
     assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+
+
+def test_networks_known_by_their_card_alone_are_named_and_not_asked(finished, no_checkpoints):
+    other(finished, no_checkpoints).path.unlink()
+    app = opened(model="other")
+    assert "other is known by its card alone and cannot be asked." in [c.value for c in app.caption]
+    assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+    other(finished, no_checkpoints, seed=4).path.rename(no_checkpoints / "moved")
+    other(finished, no_checkpoints, name="second").path.unlink()
+    captions = [caption.value for caption in opened().caption]
+    assert "other and second are known by their card alone and cannot be asked." in captions
 
 
 def test_a_network_that_this_version_does_not_know_is_named(finished, no_checkpoints):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
 from cnnviz import registry
-from cnnviz.training.saved.checkpoints import Checkpoint
+from cnnviz.training.saved.card import Card
 from cnnviz.ui.look import evaluation
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
@@ -15,8 +17,11 @@ from cnnviz.ui.state import links, url
 CLOSER = "compare_model"
 
 
-def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
-    """How one trained network errs, once it was picked here or in the picture."""
+def closer(frame: pd.DataFrame, cards: Mapping[str, Card], alone: Mapping[str, Card]) -> None:
+    """How one trained network errs, once it was picked here or in the picture.
+
+    Those of `alone` have no weights here to look into.
+    """
     titles = dict(zip(frame["model"], frame["title"], strict=True))
     st.header("One of them", anchor=False)
     name = url.follow("model", CLOSER, {"": None} | {name: name for name in titles})
@@ -31,15 +36,16 @@ def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
     )
     if name is None:
         return
-    card = models[name].card
+    card = cards[name]
     with st.container(horizontal=True, gap="medium"):
         network = Selection(
             registry.get(card.variant), card.knobs, card.input_size, len(card.classes)
         )
         links.link("explore", "Look inside →", **network.to_query())
-        links.link("filters", "Its filters →", model=name)
-        links.link("deconvnet", "What its units see →", model=name)
-        links.link("predict", "Ask it about a photo →", model=name)
+        if name not in alone:
+            links.link("filters", "Its filters →", model=name)
+            links.link("deconvnet", "What its units see →", model=name)
+            links.link("predict", "Ask it about a photo →", model=name)
     if not (card.confusion or card.calibration or card.per_class):
         st.info("Its card holds the accuracy alone: train it again to see how it errs.")
         return

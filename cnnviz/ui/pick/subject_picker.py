@@ -98,7 +98,7 @@ def first_weights(variant: Variant) -> str:
 
 
 def _trained() -> tuple[list[Subject], list[str]]:
-    models, problems = survey_models()
+    models, problems, _ = survey_models()
     subjects = [trained_subject(name, model) for name, model in models.items()]
     return sorted(subjects, key=_rank), list(problems.values())
 

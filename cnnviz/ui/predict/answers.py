@@ -139,7 +139,7 @@ def _answer(prediction: Prediction, title: str) -> str:
         )
     )
     accuracy = "" if prediction.accuracy is None else f"{percent(prediction.accuracy)} on test · "
-    own = "" if prediction.model == variant.name else f" · run {escape(prediction.model)}"
+    own = "" if prediction.model == variant.name else f" · {escape(prediction.model)}"
     colour = theme.family_variable(variant.architecture)
     return (
         f'<section class="answer" style="--family:{colour}" '

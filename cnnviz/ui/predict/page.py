@@ -13,7 +13,7 @@ def show() -> None:
         "Predict",
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
-    models = trained_models.trained_models()
+    models, _ = trained_models.trained_models()
     images = pickers.pick_images()
     asked = pickers.pick_models(models)
     for place, image in enumerate(images):

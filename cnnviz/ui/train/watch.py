@@ -177,6 +177,7 @@ def _facts(run: Run, metrics: Metrics) -> list[Fact]:
             "Images a second",
             rate_text(rate) if rate else "–",
             f"{status.device} {status.precision}".strip(),
+            "of the training steps alone, without evaluating and saving" if rate else "",
         ),
         Fact(
             "Time trained" if ended else "Time left",
