@@ -163,18 +163,19 @@ def test_a_small_digit_in_a_corner_is_seen_as_the_data_set_has_it(place):
     data, top, left = load("digits"), *place
     for image in data.test_images[:5]:
         digit = image.permute(1, 2, 0).numpy()
-        sheet = np.full((300, 700, 3), 235, np.int16)
-        large = enlarge(255 - digit, 5).astype(np.int16)
+        sheet = np.full((300, 700, 3), 235, np.int32)
+        large = enlarge(255 - digit, 5).astype(np.int32)
         sheet[top : top + 160, left : left + 160] -= (255 - large) * 235 // 255
-        sheet += np.random.default_rng(0).integers(-6, 7, sheet.shape, dtype=np.int16)
+        sheet += np.random.default_rng(0).integers(-6, 7, sheet.shape, dtype=np.int32)
         photo = photo_of(sheet.clip(0, 255))
         answer = predict_with(Spy(), card(dataset="digits"), photo)
         assert any("cropped to the digit and centred" in note for note in answer.notes)
         own = predict_with(Spy(), card(dataset="digits"), photo_of(digit))
         assert own.notes == ()
         assert np.array_equal(own.seen, digit)
-        # The box is that of the dark parts: a faint edge may move by a pixel or two.
-        assert np.corrcoef(answer.seen.ravel(), digit.ravel())[0, 1] > 0.9
+        # The data set's own stand up to five pixels beside the middle; these stand in it.
+        moved = [np.roll(answer.seen, by, 1).ravel() for by in range(-5, 6)]
+        assert max(np.corrcoef(one, digit.ravel())[0, 1] for one in moved) > 0.9
         photos = predict_with(Spy(), card(), photo)
         assert photos.notes == ()  # other data sets see the middle of the sheet
 
