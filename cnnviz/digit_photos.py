@@ -7,7 +7,10 @@ small in a corner of its picture.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cnnviz.images import Pixels, square
@@ -79,6 +82,6 @@ def _cut(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Im
     return cut
 
 
-def _border(pixels: Pixels) -> Pixels:
+def _border(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the outermost pixels of (H, W) or (H, W, C) in one row."""
     return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])

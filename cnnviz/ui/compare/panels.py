@@ -14,6 +14,7 @@ from cnnviz.ui.cache import networks
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.panels import chart
 from cnnviz.ui.look.words import data_name, without_data
+from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
 from cnnviz.ui.train import result
@@ -204,7 +205,8 @@ def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
         links.link("explore", "Look inside →", **network.to_query())
         links.link("filters", "Its filters →", model=name)
         links.link("deconvnet", "What its units see →", model=name)
-        links.link("predict", "Ask it about a photo →", model=name)
+        shown = photo_picker.for_dataset(card.dataset)
+        links.link("predict", "Ask it about a photo →", model=name, **shown)
     if not (card.confusion or card.calibration or card.per_class):
         st.info("Its card holds the accuracy alone: train it again to see how it errs.")
         return

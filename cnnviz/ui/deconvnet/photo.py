@@ -25,7 +25,7 @@ from cnnviz.ui.deconvnet.controls import RULES, UNIT, Scale
 from cnnviz.ui.deconvnet.render import Frame, boxed, figure, grey_map, image, to_side
 from cnnviz.ui.deconvnet.tiling import Tile
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import photo_picker, subject_picker
 from cnnviz.ui.state import links, url
 
 #: The strongest units that are shown; fewer where a reconstruction of a large image takes long.
@@ -86,9 +86,11 @@ def show(subject: Subject) -> None:
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = subject_picker.pick_layer(layers, subject_picker.first_layer(layers), notes)
-        data = subject_picker.pick_photo(subject)
+        data = photo_picker.pick_photo(subject, notes)
         rule = controls.pick_rule()
         scale = controls.pick_scale()
+    if data is None:
+        return
     try:
         shown = Shown(subject, layers[path], data, scans.maps_on(subject, path, data))
         _view(shown, rule, scale)
@@ -107,7 +109,7 @@ def _view(shown: Shown, rule: Rule, scale: Scale) -> None:
 def _draw(shown: Shown, rule: Rule, scale: Scale) -> None:
     maps, path = shown.looked.maps, shown.layer.path
     strongest = shown.looked.strongest.tolist()
-    problem = controls.keep_unit(shown.subject, path, len(maps), strongest[0])
+    problem = controls.keep_unit(shown.subject, path, len(maps), strongest[0], shown.data)
     if problem:
         st.warning(problem)
     large = max(shown.subject.input_size[1:]) > LARGE_SIDE

@@ -12,7 +12,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.ui.cache import filter_sets, scans
 from cnnviz.ui.filters.state import Look, View
 from cnnviz.ui.look.format import size
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import photo_picker, subject_picker
 from cnnviz.ui.state import url
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def pick() -> Look:
         view = _keep_view(subject, kernels, maps)
     with row:
         layer = _pick_layer(subject, view, kernels, maps, notes)
-        photo = subject_picker.pick_photo(subject)
+        photo = photo_picker.pick_photo(subject, notes)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "View",
@@ -57,7 +57,7 @@ def pick() -> Look:
         )
         subject_picker.link_to_explore(subject, layer)
         _table(subject, layer)
-    return Look(subject, view, layer, photo)
+    return Look(subject, view, layer, photo or b"")
 
 
 def _kernels(subject: Subject) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Pickers that the pages Filters and Deconvnet share: network and weights, layer, photo.
+"""Pickers that the pages Filters and Deconvnet share: network and weights, layer.
 
-The URL has them as ``model`` (a subject's name), ``layer`` and ``sample``.
+The URL has them as ``model`` (a subject's name) and ``layer``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import streamlit as st
 from cnnviz import registry
 from cnnviz.anatomy import Layer, format_shape
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode
 from cnnviz.networks.subjects import Subject, published_subject, random_subject, trained_subject
 from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.ui.cache import scans
 from cnnviz.ui.pick.selection import Selection
-from cnnviz.ui.predict import panels
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:
@@ -208,28 +206,3 @@ def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | N
         key="layer",
         format_func=lambda path: f"{path} · {format_shape(layers[path].output_shape)}",
     )
-
-
-def pick_photo(subject: Subject | None = None) -> bytes:
-    """Write the picker of the photo and return its bytes: a sample, an upload or the camera's.
-
-    The first sample shows what `subject` was trained on, where that is digits.
-    """
-    samples = panels.samples()
-    digits = subject is not None and subject.dataset == "digits"
-    url.keep_choice("sample", samples, list(samples)[-1 if digits else 0])
-    sample = st.selectbox("Sample photo", list(samples), key="sample")
-    with st.popover("Your own", icon=":material/upload:"):
-        file = st.file_uploader("Your photo", type=panels.FILE_TYPES, key="own_photo")
-        camera = st.toggle("Use the camera", key="own_camera")
-        taken = st.camera_input("Take a photo", key="own_shot") if camera else None
-    given = file or taken
-    if given is None:
-        return samples[sample]
-    data = given.getvalue()
-    try:
-        decode(data, given.name)
-    except CnnvizError as error:
-        st.error(str(error))
-        return samples[sample]
-    return data

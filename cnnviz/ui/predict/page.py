@@ -3,6 +3,7 @@
 import streamlit as st
 
 from cnnviz.ui.look.panels import head
+from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.predict import panels
 
 
@@ -13,8 +14,10 @@ def show() -> None:
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
     models = panels.trained_models()
-    images = panels.pick_images()
-    asked = panels.pick_models(models)
-    for place, image in enumerate(images):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        photos = photo_picker.pick_several(digits=panels.only_digits(models))
+        asked = panels.pick_models(models)
+    photo_picker.say(st.container())
+    for place, photo in enumerate(photos):
         st.divider()
-        panels.answers(place, image, asked)
+        panels.answers(place, photo, asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import Counter
 from html import escape
@@ -12,22 +11,21 @@ import streamlit as st
 
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode, display_name, encode_png, enlarge, sample_photos
+from cnnviz.images import decode
 from cnnviz.prediction import Prediction, survey_models
 from cnnviz.training.saved.checkpoints import Checkpoint
 from cnnviz.ui.cache import networks
 from cnnviz.ui.look import theme
-from cnnviz.ui.look.format import milliseconds, percent
+from cnnviz.ui.look.format import milliseconds, percent, plain
 from cnnviz.ui.look.words import data_name, without_data
+from cnnviz.ui.pick import photo_picker
+from cnnviz.ui.pick.photo_picker import Picked
+from cnnviz.ui.predict.seen import seen
 from cnnviz.ui.state import links, url
 
-FILE_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"]
-UPLOAD_MB = 10
 TOP = 3
 #: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
 _MOST = 12
-
-Image = tuple[str, bytes]
 
 _STYLE = """<style>
 .seen { display: flex; gap: 1rem; flex-wrap: wrap; }
@@ -63,36 +61,10 @@ def trained_models() -> dict[str, Checkpoint]:
     return models
 
 
-def samples() -> dict[str, bytes]:
-    """The sample pictures by what they show."""
-    return {**sample_photos(), "handwritten digit": networks.sample_digit()}
-
-
-def pick_images() -> list[Image]:
-    """Uploaded photos, or a sample where none was uploaded."""
-    upload, sample = st.columns([3, 2], gap="large")
-    with upload:
-        files = st.file_uploader(
-            "Your photos",
-            type=FILE_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=UPLOAD_MB,
-            key="photos",
-            help="They stay on this machine, in memory, for as long as this page is open.",
-        )
-    photos = samples()
-    with sample:
-        chosen = st.selectbox(
-            "Or a sample photo",
-            list(photos),
-            key="sample",
-            bind="query-params",
-            disabled=bool(files),
-            help="Photos that scikit-image ships, and a digit that no network was trained on",
-        )
-    if files:
-        return [(file.name, file.getvalue()) for file in files]
-    return [(chosen, photos[chosen])]
+def only_digits(models: dict[str, Checkpoint]) -> bool:
+    """Tell whether all models that the page is opened for, or all there are, read digits."""
+    wanted = [name for name in st.query_params.get_all("model") if name in models]
+    return all(models[name].card.dataset == "digits" for name in wanted or models)
 
 
 def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
@@ -118,30 +90,26 @@ def label(name: str, checkpoint: Checkpoint) -> str:
     return f"{card.title} · {card.dataset if name == card.variant else name}"
 
 
-def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
+def answers(place: int, picked: Picked, models: dict[str, Checkpoint]) -> None:
     """The photo at `place` among those shown, what the networks saw of it, and what each says."""
-    name, data = image
     try:
-        photo = decode(data, name)
+        decode(picked.data, picked.name)
     except CnnvizError as error:
         st.error(str(error))
         return
     found = []
     for model_name, checkpoint in models.items():
         try:
-            found.append(_ask(model_name, checkpoint, data))
+            found.append(_ask(model_name, checkpoint, picked.data))
         except CnnvizError as error:
             st.warning(str(error))
     st.html(_STYLE)
+    st.header(plain(picked.title), anchor=False)
     left, right = st.columns([1, 2.2], gap="large")
     with left:
-        st.image(
-            data if not photo.notes else photo.pixels,
-            caption=display_name(name),
-            width="stretch",
-            alt=f"The photo {display_name(name)}",
-        )
-        _seen(found)
+        st.image(picked.data, width="stretch", alt=f"The photo {picked.name}")
+        photo_picker.drop_button(picked, named=True)
+        seen(found, picked.notes)
     with right:
         by_data: dict[str, list[Prediction]] = {}
         for prediction in found:
@@ -154,27 +122,6 @@ def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
 def _ask(name: str, checkpoint: Checkpoint, data: bytes) -> Prediction:
     digest = hashlib.sha256(data).hexdigest()
     return networks.prediction(name, checkpoint.path, checkpoint.card.sha256, digest, data)
-
-
-def _seen(found: list[Prediction]) -> None:
-    """What is left of the photo at the networks' input size, pixel by pixel."""
-    shown: dict[bytes, Prediction] = {p.seen.tobytes(): p for p in found}
-    if not shown:
-        return
-    st.caption("What the networks see of it")
-    cells = []
-    for prediction in shown.values():
-        side = prediction.seen.shape[0]
-        picture = encode_png(enlarge(prediction.seen, max(1, 192 // side)))
-        source = base64.b64encode(picture).decode()
-        kind = "grey" if prediction.seen.shape[2] == 1 else "colour"
-        cells.append(
-            f'<figure><img src="data:image/png;base64,{source}" alt="The photo at {side} by {side} '
-            f'pixels, {kind}"><figcaption>{side} × {side}, {kind}</figcaption></figure>'
-        )
-    st.html(f'<div class="seen">{"".join(cells)}</div>')
-    for note in dict.fromkeys(note for p in found for note in p.notes):
-        st.caption(f"Note: {note}.")
 
 
 def _answers_of(dataset: str, found: list[Prediction], models: dict[str, Checkpoint]) -> None:

@@ -24,7 +24,7 @@ from cnnviz.ui.cache.experiments import Asked
 from cnnviz.ui.deconvnet import controls, render
 from cnnviz.ui.deconvnet.evidence.samples import share
 from cnnviz.ui.look import panels, theme
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import photo_picker, subject_picker
 from cnnviz.ui.state import url
 
 #: The side of the square, of the photo's side, and its step; the paper's squares are as large.
@@ -68,6 +68,8 @@ def _view(subject: Subject) -> None:
         return
     try:
         view = _pick(subject, layers)
+        if view is None:
+            return
         found = _slide(view)
         if found is not None:
             _occlusion(view, found)
@@ -78,12 +80,14 @@ def _view(subject: Subject) -> None:
     _caution(subject)
 
 
-def _pick(subject: Subject, layers: dict[str, Layer]) -> _View:
+def _pick(subject: Subject, layers: dict[str, Layer]) -> _View | None:
     notes = st.container()
     rectified = [path for path, layer in layers.items() if layer.kind == "activation"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = subject_picker.pick_layer(layers, (rectified or list(layers))[-1], notes)
-        data = subject_picker.pick_photo(subject)
+        data = photo_picker.pick_photo(subject, notes)
+        if data is None:
+            return None
         asked = experiments.ask(subject, data)
         target = _pick_class(subject, asked)
         size, stride = _pick_square(min(subject.input_size[1:]))
