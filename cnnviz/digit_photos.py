@@ -32,7 +32,8 @@ def as_digit(pixels: Pixels, side: int) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the photo `pixels` (H, W, 3) as a picture of `side` × `side`, and what was done.
 
     A light background is inverted. What stands out of the background is taken for the digit; where
-    nothing does, or it fills the picture already, the middle is cut out as of any photo.
+    nothing does, or it reaches the edges or fills the picture already, the middle is cut out as of
+    any photo.
     """
     image = Image.fromarray(pixels)
     notes = []
@@ -60,7 +61,10 @@ def _box(image: Image.Image) -> tuple[float, float, float, float] | None:
     paper, ink = float(np.median(_border(grey))), float(grey.max())
     if ink - paper < _CONTRAST:
         return None
-    rows, columns = np.nonzero(grey > (paper + ink) / 2)
+    light = grey > (paper + ink) / 2
+    if _border(light).any():  # no digit on a sheet: that ends before its edges
+        return None
+    rows, columns = np.nonzero(light)
     left, right = columns.min() / size[0], (columns.max() + 1) / size[0]
     top, bottom = rows.min() / size[1], (rows.max() + 1) / size[1]
     wide, high = image.width * (right - left), image.height * (bottom - top)

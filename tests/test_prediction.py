@@ -180,6 +180,13 @@ def test_a_small_digit_in_a_corner_is_seen_as_the_data_set_has_it(place):
         assert photos.notes == ()  # other data sets see the middle of the sheet
 
 
+def test_what_reaches_the_edges_is_no_digit_to_crop_to():
+    ramp = np.arange(90, dtype=np.uint8)[:, None, None].repeat(60, 1).repeat(3, 2) * 2
+    answer = predict_with(Spy(), card(dataset="digits"), photo_of(ramp))
+    assert answer.notes == ()
+    assert answer.seen[-1].min() > answer.seen[0].max()
+
+
 def test_a_blank_sheet_has_no_digit_to_crop_to():
     blank = predict_with(Spy(), card(dataset="digits"), photo_of(np.full((90, 60, 3), 240)))
     assert [note for note in blank.notes if "cropped" in note] == []

@@ -177,7 +177,10 @@ def deep_grey(values):
 def test_a_photo_that_streamlit_cannot_write_is_shown_and_so_are_those_after_it(finished):
     """Pillow cannot save 16-bit grey as Streamlit would; other modes are of that kind."""
     deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
-    animated, frames = io.BytesIO(), [Image.new("RGB", (40, 40), value) for value in ("red", "blue")]
+    animated, frames = (
+        io.BytesIO(),
+        [Image.new("RGB", (40, 40), value) for value in ("red", "blue")],
+    )
     frames[0].save(animated, "GIF", save_all=True, append_images=frames[1:])
     ink = io.BytesIO()
     Image.new("CMYK", (40, 40), (9, 90, 0, 0)).save(ink, "JPEG")

@@ -75,7 +75,7 @@ def pick_photo(subject: Subject | None, notes: DeltaGenerator) -> bytes | None:
 
 def pick_shared(offered: Mapping[str, bytes], *, digits: bool = False) -> Picked | None:
     """Write the picker of samples, which the URL has as ``sample``, and of own photos."""
-    _picker(offered, "sample", lambda: _keep_sample(offered, DIGIT if digits else ""))
+    _picker(offered, "sample", "sample", lambda: _keep_sample(offered, digits=digits))
     _uploader()
     return _current(offered, "sample")
 
@@ -84,7 +84,7 @@ def pick_following(offered: Mapping[str, bytes], parameter: str, key: str) -> Pi
     """Write the same where the URL leaves out the first sample and has others as `parameter`."""
     first, *others = offered
     meant = {"": first} | {name: name for name in others}
-    _picker(offered, key, lambda: url.follow(parameter, key, meant))
+    _picker(offered, parameter, key, lambda: url.follow(parameter, key, meant))
     _uploader()
     return _current(offered, key)
 
@@ -92,7 +92,7 @@ def pick_following(offered: Mapping[str, bytes], parameter: str, key: str) -> Pi
 def pick_several(*, digits: bool) -> list[Picked]:
     """Write the picker where all own photos are looked at together, and return the photos."""
     offered = samples()
-    _picker(offered, "sample", lambda: _keep_sample(offered, DIGIT if digits else ""), one=False)
+    _picker(offered, "sample", "sample", lambda: _keep_sample(offered, digits=digits), one=False)
     _uploader(several=True)
     own = current_photo.own()
     if own.blocked:
@@ -133,8 +133,17 @@ def drop_button(picked: Picked, *, named: bool = False) -> None:
 
 
 def _picker(
-    offered: Mapping[str, bytes], key: str, keep: Callable[[], Any], *, one: bool = True
+    offered: Mapping[str, bytes],
+    parameter: str,
+    key: str,
+    keep: Callable[[], Any],
+    *,
+    one: bool = True,
 ) -> None:
+    """Write the picker; `keep` brings the URL's `parameter` and a sample's picker together.
+
+    `one` is whether own photos are looked at one by one.
+    """
     own, state = current_photo.own(), st.session_state
     names = {f"{_OWN}{n}": f"Your photo: {photo.name}" for n, photo in own.photos.items()}
     if len(names) > 1 and not one:
@@ -143,6 +152,7 @@ def _picker(
     if own.current is not None:
         # Assigned in any case: Streamlit forgets a picker's value with the page it stood on.
         state[key] = _ALL if _ALL in names else f"{_OWN}{own.current}"
+        url.seen()[key] = url.read(parameter) or ""  # a sample picked after this is the newer one
     else:
         if state.get(key) not in offered:
             state.pop(key, None)
@@ -161,8 +171,8 @@ def _picker(
     )
 
 
-def _keep_sample(offered: Mapping[str, bytes], default: str) -> None:
-    first = default or next(iter(offered))
+def _keep_sample(offered: Mapping[str, bytes], *, digits: bool) -> None:
+    first = DIGIT if digits else next(iter(offered))
     asked = url.read("sample")
     linked = asked in offered and asked != url.seen().get("sample")
     automatic.begin("sample", first, first, linked=linked)
