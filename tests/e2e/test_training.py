@@ -175,6 +175,7 @@ def test_an_error_leaves_the_open_tab_open(server, visit):
 def test_a_bad_photo_is_one_sentence_on_the_page(server, visit, name, data, message):
     page = visit(f"{server}/predict")
     files = [{"name": name, "mimeType": "image/png", "buffer": data}]
+    page.get_by_role("button", name=re.compile("Your own")).click()
     page.locator("input[type=file]").set_input_files(files)
     alert = page.locator("[data-testid=stAlert]")
     alert.wait_for()

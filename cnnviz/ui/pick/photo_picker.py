@@ -28,6 +28,11 @@ UPLOAD_MB = 200
 #: Stands before the number of an own photo among the picker's options, and for all of them.
 _OWN, _ALL = "own:", "own:all"
 
+# The browser's limit stands in the uploader; ours, which is lower, is said below it.
+_STYLE = """<style>
+[data-testid="stFileUploaderDropzoneInstructions"] { display: none; }
+</style>"""
+
 
 @dataclass(frozen=True)
 class Picked:
@@ -205,10 +210,15 @@ def _current(offered: Mapping[str, bytes], key: str) -> Picked | None:
 
 
 def _uploader(*, several: bool = False) -> None:
-    """Write the uploader and the camera, folded. What they hold is taken from them at once."""
+    """Write the uploader and the camera, folded. What they hold is taken from them at once.
+
+    They are new ones after each upload: empty, and folded again over what is said of it.
+    """
     heic = " (and HEIC)" if can_read_heic() else ""
-    with st.popover("Your own", icon=":material/upload:"):
-        key = f"own_photo_{current_photo.own().uploads}"
+    uploads = current_photo.own().uploads
+    with st.popover("Your own", icon=":material/upload:", key=f"own_photos_{uploads}"):
+        st.html(_STYLE)
+        key = f"own_photo_{uploads}"
         st.file_uploader(
             "Your photos" if several else "Your photo",
             accept_multiple_files=several,
@@ -222,7 +232,7 @@ def _uploader(*, several: bool = False) -> None:
             "page is open: every page looks at it until you drop it or pick a sample."
         )
         if st.toggle("Use the camera", key="own_camera"):
-            key = f"own_shot_{current_photo.own().uploads}"
+            key = f"own_shot_{uploads}"
             st.camera_input("Take a photo", key=key, on_change=_take, args=(key,))
 
 
