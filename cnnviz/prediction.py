@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cnnviz import registry
+from cnnviz.digit_photos import as_digit
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
@@ -139,7 +140,7 @@ def find_models() -> dict[str, Checkpoint]:
 def predict(
     image: bytes, models: list[str] | None = None, top: int | None = None
 ) -> list[Prediction]:
-    """Ask trained models about a picture (the bytes of a PNG, JPEG, WebP, GIF or BMP file).
+    """Ask trained models about a picture (the bytes of a PNG, JPEG, WebP, GIF, BMP or AVIF file).
 
     `models` names them, None asks all; `top` cuts each list of classes. One `Prediction` a model,
     in the order asked. Raises `CnnvizError` for a picture that cannot be read, an unknown or
@@ -266,7 +267,7 @@ def prepare(photo: Photo, form: InputForm) -> Prepared:
     return Prepared(
         inputs=fit(normalise(planes, form.mean, form.std), size, form.resize),
         seen=seen[0].permute(1, 2, 0).numpy(),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -283,24 +284,19 @@ def _timed(model: nn.Module, inputs: Tensor) -> tuple[Tensor, float]:
     return logits, statistics.median(seconds) * 1000
 
 
-def _as_dataset(photo: Photo, form: InputForm) -> tuple[Pixels, list[str]]:
+def _as_dataset(photo: Photo, form: InputForm) -> tuple[Pixels, tuple[str, ...]]:
     """Return the photo as an image (H, W, C) of the form's data set, and notes."""
     channels, height, width = form.input_size
     side = _IMAGE_SIDE.get(form.dataset)
     target = (side, side) if side else (width, height)
-    image = Image.fromarray(square(photo.pixels))
-    if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
-        image = image.resize(target, Image.Resampling.BILINEAR)
-    notes = []
-    if form.dataset == "digits" and _border_is_light(np.asarray(image.convert("L"))):
-        image = image.point([255 - value for value in range(256)] * 3)
-        notes.append("its colours were inverted, as the digits it was trained on are light on dark")
+    notes: tuple[str, ...] = ()
+    if form.dataset == "digits":
+        image, notes = as_digit(photo.pixels, target[0])
+    else:
+        image = Image.fromarray(square(photo.pixels))
+        if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
+            image = image.resize(target, Image.Resampling.BILINEAR)
     if channels == 1:
         image = image.convert("L")  # ITU-R 601 luma, as the data set was made grey
     pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1), notes
-
-
-def _border_is_light(grey: Pixels) -> bool:
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-    return float(border.mean()) > 127.5

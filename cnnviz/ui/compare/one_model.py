@@ -10,6 +10,7 @@ import streamlit as st
 from cnnviz import registry
 from cnnviz.training.saved.card import Card
 from cnnviz.ui.look import evaluation
+from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
 
@@ -45,7 +46,8 @@ def closer(frame: pd.DataFrame, cards: Mapping[str, Card], alone: Mapping[str, C
         if name not in alone:
             links.link("filters", "Its filters →", model=name)
             links.link("deconvnet", "What its units see →", model=name)
-            links.link("predict", "Ask it about a photo →", model=name)
+            shown = photo_picker.for_dataset(card.dataset)
+            links.link("predict", "Ask it about a photo →", model=name, **shown)
     if not (card.confusion or card.calibration or card.per_class):
         st.info("Its card holds the accuracy alone: train it again to see how it errs.")
         return

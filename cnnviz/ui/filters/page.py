@@ -18,7 +18,7 @@ def show() -> None:
         look = pick.pick()
         if look.view == "filters":
             grid.show(look)
-        else:
+        elif look.photo:
             maps.show(look)
     except CnnvizError as error:
         st.error(str(error))

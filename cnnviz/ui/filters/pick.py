@@ -46,7 +46,7 @@ def pick() -> Look:
         view = _keep_view(subject, kernels, maps)
     with row:
         layer = _pick_layer(subject, view, kernels, maps, notes)
-        photo = photo_picker.pick_photo(subject)
+        photo = photo_picker.pick_photo(subject, notes)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "View",
@@ -58,7 +58,7 @@ def pick() -> Look:
         )
         layer_picker.link_to_explore(subject, layer)
         _table(subject, layer)
-    return Look(subject, view, layer, photo)
+    return Look(subject, view, layer, photo or b"")
 
 
 def _kernels(subject: Subject) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cnnviz.ui.look.panels import head
-from cnnviz.ui.pick import trained_models
+from cnnviz.ui.pick import photo_picker, trained_models
 from cnnviz.ui.predict import answers, pickers
 
 
@@ -14,8 +14,10 @@ def show() -> None:
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
     models, _ = trained_models.trained_models()
-    images = pickers.pick_images()
-    asked = pickers.pick_models(models)
-    for place, image in enumerate(images):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        photos = photo_picker.pick_several(digits=pickers.only_digits(models))
+        asked = pickers.pick_models(models)
+    photo_picker.say(st.container())
+    for place, photo in enumerate(photos):
         st.divider()
-        answers.answers(place, image, asked)
+        answers.answers(place, photo, asked)

@@ -1,44 +1,16 @@
-"""The pickers of the page Predict: which photos, and which networks are asked."""
+"""The picker of the page Predict: which networks are asked."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from cnnviz.training.saved.checkpoints import Checkpoint
-from cnnviz.ui.cache.photos import samples
-from cnnviz.ui.pick.photo_picker import FILE_TYPES
-
-UPLOAD_MB = 10
 
 
-Image = tuple[str, bytes]
-
-
-def pick_images() -> list[Image]:
-    """Uploaded photos, or a sample where none was uploaded."""
-    upload, sample = st.columns([3, 2], gap="large")
-    with upload:
-        files = st.file_uploader(
-            "Your photos",
-            type=FILE_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=UPLOAD_MB,
-            key="photos",
-            help="They stay on this machine, in memory, for as long as this page is open.",
-        )
-    photos = samples()
-    with sample:
-        chosen = st.selectbox(
-            "Or a sample photo",
-            list(photos),
-            key="sample",
-            bind="query-params",
-            disabled=bool(files),
-            help="Photos that scikit-image ships, and a digit that no network was trained on",
-        )
-    if files:
-        return [(file.name, file.getvalue()) for file in files]
-    return [(chosen, photos[chosen])]
+def only_digits(models: dict[str, Checkpoint]) -> bool:
+    """Tell whether all models that the page is opened for, or all there are, read digits."""
+    wanted = [name for name in st.query_params.get_all("model") if name in models]
+    return all(models[name].card.dataset == "digits" for name in wanted or models)
 
 
 def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
