@@ -111,8 +111,9 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
     That is asked where some are `repeated`.
     """
     datasets = sorted(frame["dataset"].unique())
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        url.keep_choice("dataset", datasets, datasets[0])
+        said = [url.keep_choice("dataset", datasets, datasets[0])]
         dataset = st.segmented_control(
             "Trained on",
             datasets,
@@ -120,7 +121,7 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
             key="dataset",
             format_func=data_name,
         )
-        url.keep_choice("cost", COST_LABELS, "params")
+        said.append(url.keep_choice("cost", COST_LABELS, "params"))
         cost = st.segmented_control(
             "Cost",
             list(COST_LABELS),
@@ -136,6 +137,11 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
                 key="compare_runs",
                 help="Runs that differ by their seed alone are one point: their mean",
             )
+    asked = url.read("runs")
+    if asked not in (None, "each"):
+        said.append(f"There is no runs={url.quoted(asked or '')}; it can be each.")
+    for problem in filter(None, said):
+        notes.warning(problem)
     return dataset or datasets[0], cost or "params", not single
 
 
@@ -184,7 +190,11 @@ def closer(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> None:
     """How one trained network errs, once it was picked here or in the picture."""
     titles = dict(zip(frame["model"], frame["title"], strict=True))
     st.header("One of them", anchor=False)
+    notes = st.container()
     name = url.follow("model", _CLOSER, {"": None} | {name: name for name in titles})
+    asked = url.read("model")
+    if asked is not None and asked not in titles:
+        notes.warning(url.left_out("compared network", [asked]))
     st.selectbox(
         "How it errs, and whether its confidence can be trusted",
         list(titles),

@@ -26,6 +26,8 @@ UPLOAD_MB = 10
 TOP = 3
 #: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
 _MOST = 12
+#: The picker of the networks that are asked.
+_ASKED = "asked"
 
 Image = tuple[str, bytes]
 
@@ -82,14 +84,18 @@ def pick_images() -> list[Image]:
         )
     photos = samples()
     with sample:
-        chosen = st.selectbox(
+        first, *others = photos
+        notes = st.container()
+        chosen = url.follow("sample", "sample", {"": first} | {name: name for name in others})
+        st.selectbox(
             "Or a sample photo",
             list(photos),
             key="sample",
-            bind="query-params",
             disabled=bool(files),
             help="Photos that scikit-image ships, and a digit that no network was trained on",
         )
+        for problem in url.problems({"sample": [*photos]}):
+            notes.warning(problem)
     if files:
         return [(file.name, file.getvalue()) for file in files]
     return [(chosen, photos[chosen])]
@@ -97,18 +103,30 @@ def pick_images() -> list[Image]:
 
 def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
     """Which models are asked: all of them unless some are chosen."""
-    wanted = st.query_params.get_all("model")
-    default = [name for name in wanted if name in models]
+    state, asked = st.session_state, url.read_all("model")
+    wanted = [name for name in asked if name in models]
+    notes = st.container()
+    if len(wanted) < len(asked):
+        notes.warning(url.left_out("trained network", [n for n in asked if n not in models]))
     if len(models) == 1:
         return models
+    url.chosen_by(_ASKED)
+    if _ASKED not in state or asked != url.seen().get(_ASKED):
+        state[_ASKED] = wanted
+    # Assigned in any case: Streamlit forgets a picker's value with the page that it stood on.
+    state[_ASKED] = [name for name in state[_ASKED] if name in models]
     chosen = st.multiselect(
         "Networks",
         list(models),
-        default=default,
         format_func=lambda name: label(name, models[name]),
         placeholder=f"All {len(models)} trained networks",
-        key="asked",
+        key=_ASKED,
     )
+    with url.collected():
+        if chosen != wanted:
+            url.write("model", ",".join(chosen))
+            asked = chosen
+        url.seen()[_ASKED] = asked
     return {name: models[name] for name in chosen} or models
 
 

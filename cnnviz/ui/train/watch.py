@@ -64,10 +64,13 @@ def show(found: dict[str, Run]) -> None:
 def _pick(found: dict[str, Run]) -> list[Run]:
     """Write the two pickers and return the runs that they say, the watched one first."""
     labels = {run_id: run_label(run) for run_id, run in found.items()}
+    notes = st.container()
     left, right = st.columns(2)
     chosen = left.selectbox("Run", list(found), format_func=labels.__getitem__, key="run")
     others = [run_id for run_id in found if run_id != chosen]
-    recipe_form.keep_names("with", others, [], compare.MOST - 1)
+    missing = recipe_form.keep_names("with", others, [], compare.MOST - 1)
+    if missing:
+        notes.warning(url.left_out("other run", missing))
     compared = right.multiselect(
         "Compare with",
         others,
