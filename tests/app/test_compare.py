@@ -235,3 +235,10 @@ def test_a_title_keeps_its_data_set_where_another_network_has_the_short_one():
     assert list(rows.named(frame, "digits")["title"]) == titles
     twice = frame.assign(title="AlexNet for CIFAR-10")
     assert list(rows.named(twice, "cifar10")["label"]) == ["a", "b", "c"]
+
+
+def test_what_a_link_asks_for_and_is_not_there_is_said(finished):
+    app = opened(dataset="mars", cost="money", runs="some", model="no-run")
+    said = " ".join(warning.value for warning in app.warning)
+    for asked in ("dataset called “mars”", "cost called “money”", "“some”", "called “no-run”"):
+        assert asked in said

@@ -301,3 +301,9 @@ def test_titles_leave_out_the_data_set_that_stands_above_them():
     app = opened()
     assert "Trained on CIFAR-10" in [heading.value for heading in app.subheader]
     assert "<strong>ResNet-20</strong>" in html_of(app)
+
+
+def test_what_a_link_asks_for_and_is_not_there_is_said(finished):
+    said = [warning.value for warning in opened(sample="nonsense", model="no-run").warning]
+    assert any("no sample called “nonsense”" in text for text in said)
+    assert "There is no trained network called “no-run”: left out." in said

@@ -10,6 +10,7 @@ import streamlit as st
 from cnnviz import registry
 from cnnviz.training.saved.card import Card
 from cnnviz.ui.look import evaluation
+from cnnviz.ui.look.refusals import left_out
 from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
@@ -25,7 +26,11 @@ def closer(frame: pd.DataFrame, cards: Mapping[str, Card], alone: Mapping[str, C
     """
     titles = dict(zip(frame["model"], frame["title"], strict=True))
     st.header("One of them", anchor=False)
+    notes = st.container()
     name = url.follow("model", CLOSER, {"": None} | {name: name for name in titles})
+    asked = url.read("model")
+    if asked is not None and asked not in titles:
+        notes.warning(left_out("compared network", [asked]))
     st.selectbox(
         "How it errs, and whether its confidence can be trusted",
         list(titles),

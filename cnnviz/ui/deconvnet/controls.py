@@ -9,6 +9,7 @@ import streamlit as st
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.ui.cache import subjects
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick.choices import pick_one
 from cnnviz.ui.state import automatic, url
 
@@ -68,7 +69,7 @@ def keep_unit(
     elif moved or fresh or state.get(UNIT) not in range(total):
         state[UNIT] = default
         if fresh and asked:
-            problem = f"{layer} has no unit {url.quoted(asked)}: its units are 0 to {total - 1}."
+            problem = f"{layer} has no unit {quoted(asked)}: its units are 0 to {total - 1}."
     if state[UNIT] is None:
         state[UNIT] = default
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.

@@ -20,6 +20,7 @@ from cnnviz.training.saved.card import Card
 from cnnviz.ui.cache import subjects
 from cnnviz.ui.cache.anatomy import measured, networks
 from cnnviz.ui.look import theme
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.pick import photo_picker, subject_picker
 from cnnviz.ui.pick.photo_picker import Picked
@@ -114,7 +115,7 @@ def _inside_block(selection: Selection, name: str) -> tuple[Layer, ...]:
 
 def _say_unknown(asked: str, known: bool, shown: str, notes: DeltaGenerator) -> None:
     reason = "has no positions on the picture" if known else "is no layer of this network"
-    notes.warning(f"{url.quoted(asked)} {reason}. Showing {shown} instead.")
+    notes.warning(f"{quoted(asked)} {reason}. Showing {shown} instead.")
 
 
 def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None:
@@ -126,8 +127,7 @@ def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None
     key, asked = f"explore_weights_{selection.variant.name}", url.read("weights") or ""
     if asked and asked not in fitting:
         notes.warning(
-            f"{url.quoted(asked)} is no trained model of this network. Showing random weights "
-            "instead."
+            f"{quoted(asked)} is no trained model of this network. Showing random weights instead."
         )
         url.write("weights", "")
     name = url.follow("weights", key, {text: text for text in ("", *fitting)})

@@ -17,6 +17,7 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Filters
 from cnnviz.ui.cache import subjects
 from cnnviz.ui.filters.tiling import PART
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick import layer_picker
 from cnnviz.ui.state import automatic, links, url
 
@@ -63,7 +64,7 @@ def keep_unit(look: Look, count: int, default: int) -> int:
     options = [str(unit) for unit in range(count)]
     asked = url.read("unit")
     if asked is not None and asked not in options and asked != url.seen().get("unit"):
-        st.warning(f"{look.layer} has no unit {url.quoted(asked)}: its units are 0 to {count - 1}.")
+        st.warning(f"{look.layer} has no unit {quoted(asked)}: its units are 0 to {count - 1}.")
     linked = asked in options and asked != url.seen().get("unit")
     automatic.begin("unit", str(default), hashlib.sha256(look.photo).digest(), linked=linked)
     url.keep_choice("unit", options, str(default))

@@ -67,16 +67,17 @@ def pick_photo(subject: Subject | None, notes: DeltaGenerator) -> bytes | None:
     The first sample shows what `subject` was trained on, where that is digits. `notes` is where
     sentences go: a row of pickers is too narrow for them.
     """
-    picked = pick_shared(
-        photos.samples(), digits=subject is not None and subject.dataset == "digits"
-    )
+    digits = subject is not None and subject.dataset == "digits"
+    picked = pick_shared(photos.samples(), notes, digits=digits)
     say(notes, picked)
     return None if picked is None else picked.data
 
 
-def pick_shared(offered: Mapping[str, bytes], *, digits: bool = False) -> Picked | None:
+def pick_shared(
+    offered: Mapping[str, bytes], notes: DeltaGenerator, *, digits: bool = False
+) -> Picked | None:
     """Write the picker of samples, which the URL has as ``sample``, and of own photos."""
-    _picker(offered, "sample", "sample", lambda: _keep_sample(offered, digits=digits))
+    _picker(offered, "sample", "sample", lambda: _keep_sample(offered, notes, digits=digits))
     _uploader()
     return _current(offered, "sample")
 
@@ -90,10 +91,12 @@ def pick_following(offered: Mapping[str, bytes], parameter: str, key: str) -> Pi
     return _current(offered, key)
 
 
-def pick_several(*, digits: bool) -> list[Picked]:
+def pick_several(notes: DeltaGenerator, *, digits: bool) -> list[Picked]:
     """Write the picker where all own photos are looked at together, and return the photos."""
     offered = photos.samples()
-    _picker(offered, "sample", "sample", lambda: _keep_sample(offered, digits=digits), one=False)
+    _picker(
+        offered, "sample", "sample", lambda: _keep_sample(offered, notes, digits=digits), one=False
+    )
     _uploader(several=True)
     own = current_photo.own()
     if own.blocked:
@@ -172,12 +175,13 @@ def _picker(
     )
 
 
-def _keep_sample(offered: Mapping[str, bytes], *, digits: bool) -> None:
+def _keep_sample(offered: Mapping[str, bytes], notes: DeltaGenerator, *, digits: bool) -> None:
     first = DIGIT if digits else next(iter(offered))
     asked = url.read("sample")
     linked = asked in offered and asked != url.seen().get("sample")
     automatic.begin("sample", first, first, linked=linked)
-    url.keep_choice("sample", offered, first)
+    if problem := url.keep_choice("sample", offered, first):
+        notes.warning(problem)
 
 
 def _chose(key: str) -> None:

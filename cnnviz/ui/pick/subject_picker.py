@@ -16,6 +16,7 @@ from cnnviz.networks.subjects import Subject, published_subject, random_subject,
 from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.ui.cache import subjects
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
         if base in groups:  # a variant's name without trained weights
             asked = groups[base][0].name
         else:
-            missing = f"There is no model called {url.quoted(asked)}."
+            missing = f"There is no model called {quoted(asked)}."
             notes.warning(f"{missing} Showing {named[first].title}.")
             asked = first
     _keep(named, asked, first)

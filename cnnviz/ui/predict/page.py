@@ -14,9 +14,10 @@ def show() -> None:
         "Show the trained networks a photo: each ranks the classes it knows.",
     )
     models, _ = trained_models.trained_models()
+    notes = st.container()  # above the pickers, that share a row
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        photos = photo_picker.pick_several(digits=pickers.only_digits(models))
-        asked = pickers.pick_models(models)
+        photos = photo_picker.pick_several(notes, digits=pickers.only_digits(models))
+        asked = pickers.pick_models(models, notes)
     photo_picker.say(st.container())
     for place, photo in enumerate(photos):
         st.divider()

@@ -470,3 +470,11 @@ def test_a_device_stays_chosen_when_its_free_memory_changes(asked, known_devices
 )
 def test_a_label_of_before_still_names_its_device(said, meant):
     assert recipe_form.device_name(said) == meant
+
+
+def test_what_a_link_asks_for_and_is_not_there_is_said():
+    app = opened(variant="lenet5,nonsense", dataset="mars")
+    said = [warning.value for warning in app.warning]
+    assert "There is no network called “nonsense”: left out." in said
+    assert any("no dataset called “mars”" in text for text in said)
+    assert app.multiselect(key="variant").value == ["lenet5"]
