@@ -36,7 +36,7 @@ CHROMIUM_FLAGS = [
 SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app !== null && app.dataset.testScriptState === 'notRunning'
-        && document.querySelector('[data-testid="stSkeleton"]') === null
+        && document.querySelector('[data-testid^="stSkeleton"]') === null
         && document.querySelector('[data-stale="true"]') === null;
 }"""
 

@@ -3,17 +3,12 @@
 import streamlit as st
 
 from cnnviz.ui.compare import panels
-from cnnviz.ui.look.panels import head
 from cnnviz.ui.predict.panels import trained_models
 from cnnviz.ui.state import url
 
 
 def show() -> None:
-    """Write the page."""
-    head(
-        "Compare",
-        "What accuracy costs: every network trained here, by what it gets right and what it takes.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     models = trained_models()
     runs = panels.frame_of(models)
     if runs.empty:

@@ -2,16 +2,11 @@
 
 import streamlit as st
 
-from cnnviz.ui.look.panels import head
 from cnnviz.ui.predict import panels
 
 
 def show() -> None:
-    """Write the page."""
-    head(
-        "Predict",
-        "Show the trained networks a photo: each ranks the classes it knows.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     models = panels.trained_models()
     images = panels.pick_images()
     asked = panels.pick_models(models)
