@@ -15,6 +15,7 @@ import argparse
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -90,7 +91,8 @@ def measure(
             for name, visits in found.items():
                 path = "" if name == "home" else name
                 script = ROOT / "app.py" if name else empty
-                visits.append(visit(browser, script, path, after))
+                visits.append(one := visit(browser, script, path, after))
+                print(name or "(empty page)", one, file=sys.stderr, flush=True)
     return found
 
 
