@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.1
 #: what nobody waits for, and what a page waits for whose head is on its way.
 _QUIET_SECONDS = 1.5
 _HEAD_SECONDS = 0.3
-#: A request takes the interpreter from an import some hundred times, and waits this long each time.
+#: Whoever answers a visitor waits this long each time that it takes the interpreter from an import.
 _SWITCH_SECONDS = 0.0005
 
 _importing = threading.Lock()
