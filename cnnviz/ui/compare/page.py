@@ -3,17 +3,12 @@
 import streamlit as st
 
 from cnnviz.ui.compare import choices, numbers, one_model, rows, scatter
-from cnnviz.ui.look.panels import head
 from cnnviz.ui.pick.trained_models import trained_models
 from cnnviz.ui.state import url
 
 
 def show() -> None:
-    """Write the page."""
-    head(
-        "Compare",
-        "What accuracy costs: every network trained here, by what it gets right and what it takes.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     models, alone = trained_models(asked=False)
     runs = rows.frame_of(models, alone)
     cards = {name: model.card for name, model in models.items()} | alone

@@ -44,8 +44,8 @@ def table(selection: Selection) -> None:
 def _table(selection: Selection) -> None:
     frame = networks.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
-    if unknown := _unknown_layer(selection, frame):
-        st.warning(f"{quoted(unknown)} is no part of this network: no row is chosen.")
+    if asked := _unknown_layer(selection, frame):
+        st.warning(f"{quoted(asked)} is no part of this network: no row is chosen.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _follow_search()
         wanted = st.text_input(

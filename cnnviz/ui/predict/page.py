@@ -2,17 +2,12 @@
 
 import streamlit as st
 
-from cnnviz.ui.look.panels import head
 from cnnviz.ui.pick import photo_picker, trained_models
 from cnnviz.ui.predict import answers, pickers
 
 
 def show() -> None:
-    """Write the page."""
-    head(
-        "Predict",
-        "Show the trained networks a photo: each ranks the classes it knows.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     models, _ = trained_models.trained_models()
     notes = st.container()  # above the pickers, that share a row
     with st.container(horizontal=True, vertical_alignment="bottom"):
