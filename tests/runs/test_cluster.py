@@ -4,7 +4,9 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -90,11 +92,12 @@ def end_all(process):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    # Sockets lie in the folder, and the names of those are 107 characters at most.
-    folder = tmp_path_factory.mktemp("r")
-    with a_cluster(folder) as found:
-        yield found
+def address():
+    # Its sockets lie in the folder, and a socket's name has 107 characters at most: the folders of
+    # pytest are too deep where several processes share the tests.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        with a_cluster(Path(folder)) as found:
+            yield found
 
 
 def test_a_run_waits_trains_and_ends_on_the_cluster(address):
