@@ -95,9 +95,11 @@ def end_all(process):
 def address():
     # Its sockets lie in the folder, and a socket's name has 107 characters at most: the folders of
     # pytest are too deep where several processes share the tests.
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
-        with a_cluster(Path(folder)) as found:
-            yield found
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as own,
+        a_cluster(Path(own)) as found,
+    ):
+        yield found
 
 
 def test_a_run_waits_trains_and_ends_on_the_cluster(address):
