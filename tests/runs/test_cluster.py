@@ -96,7 +96,7 @@ def address():
     # Its sockets lie in the folder, and a socket's name has 107 characters at most: the folders of
     # pytest are too deep where several processes share the tests.
     with (
-        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as own,
+        tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as own,
         a_cluster(Path(own)) as found,
     ):
         yield found
