@@ -109,9 +109,11 @@ def test_pressed_twice_it_leaves_before_the_page_has_answered(
 ):
     page = visit(f"{server}/")
     page.get_by_role("link", name="Deconvnet", exact=True).first.click()
-    page.wait_for_url("**/deconvnet?**")  # what is shown has been put into the URL
+    arrived(page, "deconvnet")
+    page.get_by_role("radio", name="Evolution", exact=True).click()
+    page.wait_for_url("**view=evolution**")
     settled(page)
-    back_twice(page, wait_ms)
+    back_twice(page, wait_ms)  # the choice is undone, and the page is left
     page.get_by_role("heading", name="From LeNet to ConvNeXt").wait_for()
     settled(page)
     expect(page).to_have_url(f"{server}/")
