@@ -3,6 +3,8 @@
 #              in a browser need Chromium and are skipped without it
 # make test-quick   what an edit needs, in a minute: nothing in a browser, nothing marked slow
 # make check   style, types and import rules
+# make zoo     train every network that comes with the project (ARGS="NAME …" picks some), as far as
+#              it is not done: days on one core; stopped, it goes on where it was
 # make clean   remove the environment and the caches, never data, runs or checkpoints
 
 VENV ?= .venv
@@ -11,7 +13,7 @@ PY := $(VENV)/bin/python
 WORKERS := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app test test-quick check clean
+.PHONY: app test test-quick check zoo clean
 
 app: $(VENV)/installed-app
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT))
@@ -27,6 +29,9 @@ check: $(VENV)/installed-dev
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-logo
+
+zoo: $(VENV)/installed-app
+	@$(PY) -m cnnviz zoo $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,5 +5,14 @@ folder ``pages/`` is never run when the first visit to a fresh server is a deep 
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-app = st.App("cnnviz/ui/shell.py")
+from cnnviz.ui import faults
+from cnnviz.ui.state import rooms
+
+app = st.App(
+    "cnnviz/ui/shell.py",
+    lifespan=rooms.warmed,
+    middleware=[Middleware(rooms.Visits)],
+    on_script_error=faults.say,
+)

@@ -97,7 +97,7 @@ window.WebSocket = class extends WebSocket {
 STILL = f"""() => {{
   const app = document.querySelector('[data-testid="stApp"]');
   return app?.dataset.testScriptState === 'notRunning'
-    && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]')
+    && !document.querySelector('[data-testid^="stSkeleton"], [data-stale="true"]')
     && performance.now() - Math.max(watched.change, watched.got) > {QUIET_MS};
 }}"""
 

@@ -1,6 +1,7 @@
 """Training speed of this engine against a plain script on the same network, in one run.
 
     python -m benchmarks.train [--device cpu] [--threads 2] [--rounds 5] [--seconds 5] [VARIANT …]
+    python -m benchmarks.train --profile [--threads 1] [--steps 12] [VARIANT …]
 
 The plain script is what the common CIFAR-10 repositories do (kuangliu/pytorch-cifar,
 akamaster/pytorch_resnet_cifar10): torchvision's CIFAR10, random crop, flip, ToTensor and Normalize
@@ -17,6 +18,10 @@ other count as working.
 The last column is 6 × MACs × images/s (two operations a MAC; the backward pass costs twice the
 forward pass) over what a large matrix product reaches on this machine, in this engine's precision;
 on a CPU both are of a second of CPU time.
+
+With `--profile` it says where a step of this engine goes: making the batch (taking, cropping,
+flipping, normalising), the network forward, loss and backward, and moving the weights (gradient
+clip, optimiser, average), as medians over steps, of CPU time on a CPU.
 """
 
 import argparse
@@ -24,7 +29,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import psutil
@@ -219,6 +224,66 @@ def row(name: str, images: data.ImageSet, device: torch.device, rounds: int, sec
     )
 
 
+class Parts:
+    """Times the parts of a trainer's step, by the part's name, in seconds."""
+
+    def __init__(self, trainer: Trainer, device: torch.device) -> None:
+        self._device, self._trainer = device, trainer
+        self._clock = time.process_time if device.type == "cpu" else time.perf_counter
+        self.seconds: dict[str, list[float]] = {}
+        trainer.batches.at = self._timed("batch", trainer.batches.at)
+        trainer._network = self._timed("forward", trainer._network)
+        trainer._learn = self._timed("learn", trainer._learn)
+        trainer._update = self._timed("update", trainer._update)
+        if trainer.averaged is not None:
+            average = trainer.averaged
+            average.update_parameters = self._timed("average", average.update_parameters)
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            wait(self._device)
+            start = self._clock()
+            result = function(*arguments)
+            wait(self._device)
+            self.seconds.setdefault(name, []).append(self._clock() - start)
+            return result
+
+        return timed
+
+    def step(self) -> None:
+        """Do one step and time the whole of it."""
+        self._timed("step", self._trainer.train_step)()
+
+    def medians(self) -> dict[str, float]:
+        """Seconds of each part; backward is what is left of learning, with the loss."""
+        found = {name: statistics.median(times) for name, times in self.seconds.items()}
+        learn = found.pop("learn")
+        found["backward"] = learn - found["forward"]
+        found["update"] += found.pop("average", 0.0)
+        parts = ("batch", "forward", "backward", "update")
+        found["other"] = found["step"] - sum(found[part] for part in parts)
+        return found
+
+
+def profile(name: str, images: data.ImageSet, device: torch.device, steps: int) -> str:
+    """Time the parts of one network's step and return its line of the table."""
+    recipe = default_recipe(name, "cifar10", epochs=1000, batch_size=BATCH, holdout=0)
+    trainer = Trainer(recipe, images, device)
+    macs = cnnviz.trace(trainer.model, (3, *trainer.size)).macs
+    for _ in range(WARM_UP):
+        trainer.train_step()
+    parts = Parts(trainer, device)
+    for _ in range(steps):
+        parts.step()
+    found = parts.medians()
+    step = found.pop("step")
+    names = ("batch", "forward", "backward", "update", "other")
+    shares = " | ".join(f"{100 * found[part] / step:.1f} %" for part in names)
+    peak = 6 * macs * BATCH / step / matmul_peak(device, trainer.precision)
+    each = f"{1e6 * step / BATCH:,.0f}"
+    return f"| {name} | {trainer.precision} | {each} | {shares} | {100 * peak:.2g} % |"
+
+
 def main() -> None:
     """Print a markdown table with one row for each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -227,9 +292,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of torch's operators, for both")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
+    parser.add_argument("--profile", action="store_true", help="where a step's time goes")
+    parser.add_argument("--steps", type=int, default=12, help="that are profiled")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
+    if arguments.profile:
+        print_profiles(arguments.variants, device, arguments.steps)
+        return
     print(
         f"{device_name(device)}, {os.cpu_count()} cores, {platform.machine()}, torch "
         f"{torch.__version__}, batches of {BATCH}, {arguments.rounds} rounds of "
@@ -244,6 +314,23 @@ def main() -> None:
     images = data.load("cifar10", download=False)
     for name in arguments.variants:
         print(row(name, images, device, arguments.rounds, arguments.seconds), flush=True)
+
+
+def print_profiles(variants: Sequence[str], device: torch.device, steps: int) -> None:
+    """Print a markdown table of where a step's time goes, a row for each network."""
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"{device_name(device)}, torch {torch.__version__}, batches of {BATCH}, medians of {steps} "
+        f"steps; load of the machine {load}\n"
+    )
+    print(
+        "| variant | precision | µs an image | batch | forward | backward | update | other ", end=""
+    )
+    print("| of the matmul peak |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
+    images = data.load("cifar10", download=False)
+    for name in variants:
+        print(profile(name, images, device, steps), flush=True)
 
 
 if __name__ == "__main__":

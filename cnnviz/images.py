@@ -6,34 +6,50 @@ size is checked before its pixels are unpacked, and only the pixels are kept.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
+import math
 import struct
+import threading
 import unicodedata
 import warnings
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from cnnviz.errors import CnnvizError
+from cnnviz.picture_files import PICTURES, bare_png, is_avif, is_heif, other_kind
 
 Pixels = NDArray[np.uint8]
 
-#: Largest upload, in bytes.
-BYTE_LIMIT = 10 * 2**20
-#: Most pixels and longest side: 25 million pixels take 75 MB as RGB.
-PIXEL_LIMIT = 25_000_000
-SIDE_LIMIT = 12_000
+#: Largest upload, in bytes: phones' largest JPEGs have about 25 MB.
+BYTE_LIMIT = 40 * 2**20
+#: Most pixels and longest side. Phones make 50 million; Pillow unpacks them to four bytes each.
+PIXEL_LIMIT = 64_000_000
+SIDE_LIMIT = 16_384
+#: A photo is kept at a shorter side of about this many pixels, and at no more pixels than those.
+KEPT_SIDE, KEPT_PIXELS = 1024, 8_000_000
 #: Below this side, in pixels, a photo shows too little to be recognised.
 SMALL_SIDE = 16
+#: Said beside an uploader.
+LIMITS = f"up to {BYTE_LIMIT // 2**20} MB and {PIXEL_LIMIT // 10**6} million pixels"
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
+#: The formats that are read, in words.
+FORMATS = "PNG, JPEG, WebP, GIF, BMP or AVIF"
 
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")
+# Pictures of more pixels are unpacked one after the other, so that many visitors' photos need no
+# more memory than one; smaller ones take at most 32 MB each.
+_LARGE = 8_000_000
+_one_large = threading.Lock()
+# Rows that are brought to RGB at a time, where a picture is reduced.
+_BAND = 512
 
 # What Pillow raises on damaged files, beside its own UnidentifiedImageError (an OSError).
 _DECODING_ERRORS = (
@@ -54,9 +70,10 @@ _DECODING_ERRORS = (
 # `decode` would not be safe between threads.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
+# Of the ten classes of CIFAR-10 scikit-image and scikit-learn ship a photo of the cat alone; their
+# horse is a silhouette. The others are what those classes do not have.
 _SAMPLES = {
     "cat": "chelsea.png",
-    "horse": "horse.png",
     "motorcycle": "motorcycle_left.png",
     "rocket": "rocket.jpg",
     "astronaut": "astronaut.png",
@@ -102,73 +119,103 @@ def display_name(name: str) -> str:
 
 
 def decode(data: bytes, name: str = "") -> Photo:
-    """Decode an uploaded picture (PNG, JPEG, WebP, GIF or BMP, whatever its name says).
+    """Decode an uploaded picture (PNG, JPEG, WebP, GIF, BMP or AVIF, whatever its name says).
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit grey is divided by 257, and
-    of an animation the first frame is taken. Raises `CnnvizError` if the file is no such picture,
+    HEIC is read where pillow-heif is installed. EXIF orientation is applied, transparency is laid
+    on white, 16-bit grey is divided by 257, of an animation the first frame is taken, and a photo
+    of `KEPT_SIDE` twice or more is reduced. Raises `CnnvizError` if the file is no such picture,
     damaged or too large.
     """
     shown = display_name(name) or "The file"
-    _check_bytes(data, shown)
+    _check_file(data, shown)
     damaged = f"{shown} is damaged: choose another file or save it again."
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if data.startswith(PICTURES[0]):
+            data = bare_png(data)
+        formats = ("HEIF",) if is_heif(data) else _READ
+        with Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image, shown)
-            if image.format == "PNG":
-                _check_png_sums(data)
-            image.load()
-            notes = []
-            if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
-                notes.append("the animation's first frame is used")
-            rgb, transparent = _to_rgb(image)
-            if transparent:
-                notes.append("transparent parts are shown on white")
-            pixels = np.array(_upright(rgb, image))
+            large = image.width * image.height > _LARGE
+            with _one_large if large else nullcontext():
+                photo = _unpack(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(shown) from error
     except UnidentifiedImageError as error:
-        begins_well = data.startswith(_SIGNATURES)
+        begins_well = data.startswith(PICTURES) or is_avif(data) or is_heif(data)
         raise (CnnvizError(damaged) if begins_well else _not_a_picture(shown)) from error
     except _DECODING_ERRORS as error:
         raise CnnvizError(damaged) from error
-    height, width = pixels.shape[:2]
-    if min(height, width) < SMALL_SIDE:
-        notes.append(f"it has only {width} × {height} pixels, so the answers mean little")
+    return photo
+
+
+def _unpack(image: Image.Image) -> Photo:
+    width, height = image.size
+    notes = []
+    factor = _factor(width, height)
+    if factor > 1 and hasattr(image, "draft"):
+        # JPEG is unpacked at a half, a quarter or an eighth at once, others as they are.
+        image.draft(None, (width // factor, height // factor))
+        factor = _factor(*image.size)
+    image.load()
+    if image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False):
+        notes.append("the animation's first frame is used")
+    rgb, transparent = _to_rgb(image) if factor == 1 else _reduced(image, factor)
+    if transparent:
+        notes.append("transparent parts are shown on white")
+    if min(width, height) < SMALL_SIDE:
+        notes.append(f"{_smallness(width, height)}, so the answers mean little")
+    pixels = np.array(_upright(rgb, image))
     pixels.setflags(write=False)
     return Photo(pixels, tuple(notes))
 
 
-def _check_bytes(data: bytes, shown: str) -> None:
+def _factor(width: int, height: int) -> int:
+    """By how much a picture is reduced, each way; 1: not at all."""
+    many = math.ceil(math.sqrt(width * height / KEPT_PIXELS))
+    return max(1, min(width, height) // KEPT_SIDE, many)
+
+
+def _smallness(width: int, height: int) -> str:
+    if max(width, height) < SMALL_SIDE:
+        return f"it has only {width} × {height} pixels"
+    short = min(width, height)
+    noun = "pixel" if short == 1 else "pixels"
+    return f"its shorter side has only {short} {noun} ({width:,} × {height:,})"
+
+
+def _check_file(data: bytes, shown: str) -> None:
     if not data:
         raise CnnvizError(f"{shown} is empty: choose a photo.")
+    other = other_kind(data)
+    if other is not None:
+        kind, advice = other
+        raise CnnvizError(f"{shown} is {kind} and not a {FORMATS} picture: {advice}.")
     if len(data) > BYTE_LIMIT:
         raise CnnvizError(
             f"{shown} has {len(data) / 2**20:.1f} MB and the limit is {BYTE_LIMIT // 2**20} MB: "
-            "choose a smaller one."
+            "save it smaller, or with a lower quality."
         )
-    # ISO base media files begin with a box "ftyp" that names the brand.
-    if data[4:8] == b"ftyp":
-        kind = "AVIF" if data[8:11] == b"avi" else "HEIC"
-        raise CnnvizError(f"{shown} is a {kind} picture, which cannot be read: save it as JPEG.")
+    if is_heif(data) and not can_read_heic():
+        raise CnnvizError(
+            f"{shown} is a HEIC picture, which cannot be read here: save it as JPEG, or install "
+            "pillow-heif where this app runs."
+        )
+    if is_avif(data) and not features.check("avif"):
+        raise CnnvizError(f"{shown} is an AVIF picture, which cannot be read: save it as JPEG.")
+
+
+def can_read_heic() -> bool:
+    """Tell whether pillow-heif is installed, and let Pillow read HEIC by it if so."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    importlib.import_module("pillow_heif").register_heif_opener()
+    return True
 
 
 def _check_size(image: Image.Image, shown: str) -> None:
     width, height = image.size
     if width * height > PIXEL_LIMIT or max(width, height) > SIDE_LIMIT:
         raise _too_large(shown, f" of {width:,} × {height:,} pixels")
-
-
-def _check_png_sums(data: bytes) -> None:
-    """Check the CRC of every chunk up to the last, which Pillow passes over for the pixels."""
-    kind, start = b"", 8
-    while kind != b"IEND":
-        end = start + 8 + int.from_bytes(data[start : start + 4], "big")
-        kind = data[start + 4 : start + 8]
-        if end + 4 > len(data) or zlib.crc32(data[start + 4 : end]) != int.from_bytes(
-            data[end : end + 4], "big"
-        ):
-            raise ValueError("a chunk is cut off or its checksum is wrong")
-        start = end + 4
 
 
 def _too_large(shown: str, size: str = "") -> CnnvizError:
@@ -180,9 +227,24 @@ def _too_large(shown: str, size: str = "") -> CnnvizError:
 
 def _not_a_picture(shown: str) -> CnnvizError:
     return CnnvizError(
-        f"{shown} is not a PNG, JPEG, WebP, GIF or BMP picture: choose a photo in one of these "
-        "formats."
+        f"{shown} is not a {FORMATS} picture: choose a photo in one of these formats."
     )
+
+
+def _reduced(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
+    """Return what `_to_rgb` does, each pixel the mean of `factor` × `factor`.
+
+    Some rows at a time, so that no second copy of the whole picture is made.
+    """
+    width, height = image.size
+    small = Image.new("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
+    rows, transparent = max(1, _BAND // factor) * factor, False
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        rgb, hidden = _to_rgb(band)
+        small.paste(rgb.reduce(factor), (0, top // factor))
+        transparent = transparent or hidden
+    return small, transparent
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
@@ -251,10 +313,10 @@ def caption_text(text: str) -> str:
     return "".join(c for c in "".join(parts) if c.isascii() or c in "·“”")
 
 
-def encode_png(pixels: Pixels) -> bytes:
+def encode_png(pixels: Pixels, *, quick: bool = False) -> bytes:
     """Return uint8 `pixels` as PNG: grey (H, W) or (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4).
 
-    Raises `ValueError` for another type or shape.
+    `quick` packs less tightly, for a large photo. Raises `ValueError` for another type or shape.
     """
     if pixels.dtype != np.uint8:
         raise ValueError(f"a PNG is made of uint8, not {pixels.dtype}")
@@ -263,5 +325,5 @@ def encode_png(pixels: Pixels) -> bytes:
     if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4)):
         raise ValueError(f"a PNG cannot be made of an array of shape {pixels.shape}")
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1 if quick else 6)
     return buffer.getvalue()

@@ -15,12 +15,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cnnviz import registry
+from cnnviz.digit_photos import as_digit
 from cnnviz.errors import CnnvizError
 from cnnviz.images import Photo, Pixels, decode, square
 from cnnviz.settings import checkpoints_dir, runs_dir
 from cnnviz.training.augment import fit, normalise
 from cnnviz.training.saved.card import Card
-from cnnviz.training.saved.checkpoints import Checkpoint, read_checkpoint, scan_checkpoints
+from cnnviz.training.saved.checkpoints import (
+    Checkpoint,
+    read_checkpoint,
+    scan_cards,
+    scan_checkpoints,
+)
 from cnnviz.training.saved.files import inside
 
 #: Forward passes whose median is the latency, after one that warms up.
@@ -59,10 +65,14 @@ _MOST_LISTED = 12
 
 
 class Survey(NamedTuple):
-    """The trained models by name, and for each broken one a sentence that says why."""
+    """The trained models by name, and for each broken one a sentence that says why.
+
+    `cards` are those of networks whose weights are not here: they count, and cannot be asked.
+    """
 
     models: dict[str, Checkpoint]
     problems: dict[str, str]
+    cards: dict[str, Card]
 
 
 def survey_models() -> Survey:
@@ -86,14 +96,32 @@ def survey_models() -> Survey:
     known = {checkpoint.card.sha256 for checkpoint in published.checkpoints}
     models = {name: item for name, item in models.items() if item.card.sha256 not in known}
     models |= {checkpoint.name: checkpoint for checkpoint in published.checkpoints}
-    problems |= published.problems
+    alone = scan_cards(checkpoints_dir())
+    problems |= published.problems | alone.problems
+    here = {checkpoint.card.sha256 for checkpoint in models.values()}
+    cards = {
+        name: card
+        for name, card in alone.cards.items()
+        if card.sha256 not in here and name not in models
+    }
     for name, checkpoint in list(models.items()):
-        try:
-            registry.get(checkpoint.card.variant)
-        except CnnvizError as error:
-            problems[name] = f"{checkpoint.path.name} cannot be used: {error}"
+        if problem := _unknown(checkpoint.card, checkpoint.path.name):
+            problems[name] = problem
             del models[name]
-    return Survey(models, problems)
+    for name, card in list(cards.items()):
+        if problem := _unknown(card, f"{name}.json"):
+            problems[name] = problem
+            del cards[name]
+    return Survey(models, problems, cards)
+
+
+def _unknown(card: Card, file: str) -> str:
+    """A sentence where this version does not know the network of `card`, else ""."""
+    try:
+        registry.get(card.variant)
+    except CnnvizError as error:
+        return f"{file} cannot be used: {error}"
+    return ""
 
 
 def _model_of_run(folder: Path) -> Checkpoint:
@@ -112,7 +140,7 @@ def find_models() -> dict[str, Checkpoint]:
 def predict(
     image: bytes, models: list[str] | None = None, top: int | None = None
 ) -> list[Prediction]:
-    """Ask trained models about a picture (the bytes of a PNG, JPEG, WebP, GIF or BMP file).
+    """Ask trained models about a picture (the bytes of a PNG, JPEG, WebP, GIF, BMP or AVIF file).
 
     `models` names them, None asks all; `top` cuts each list of classes. One `Prediction` a model,
     in the order asked. Raises `CnnvizError` for a picture that cannot be read, an unknown or
@@ -132,10 +160,15 @@ def choose_models(names: list[str] | None) -> dict[str, Checkpoint]:
 
     Raises `CnnvizError` for an unknown or broken one, and where no model has been trained.
     """
-    models, problems = survey_models()
+    models, problems, cards = survey_models()
     for name in names or ():
         if name in problems:
             raise CnnvizError(problems[name])
+        if name in cards:
+            raise CnnvizError(
+                f"{name} is known by its card alone: its weights are not here, so it cannot be "
+                "asked."
+            )
         if models and name not in models:
             close = difflib.get_close_matches(name, models, n=1)
             listed = ", ".join(list(models)[-_MOST_LISTED:])  # the published ones come last
@@ -234,7 +267,7 @@ def prepare(photo: Photo, form: InputForm) -> Prepared:
     return Prepared(
         inputs=fit(normalise(planes, form.mean, form.std), size, form.resize),
         seen=seen[0].permute(1, 2, 0).numpy(),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -251,24 +284,19 @@ def _timed(model: nn.Module, inputs: Tensor) -> tuple[Tensor, float]:
     return logits, statistics.median(seconds) * 1000
 
 
-def _as_dataset(photo: Photo, form: InputForm) -> tuple[Pixels, list[str]]:
+def _as_dataset(photo: Photo, form: InputForm) -> tuple[Pixels, tuple[str, ...]]:
     """Return the photo as an image (H, W, C) of the form's data set, and notes."""
     channels, height, width = form.input_size
     side = _IMAGE_SIDE.get(form.dataset)
     target = (side, side) if side else (width, height)
-    image = Image.fromarray(square(photo.pixels))
-    if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
-        image = image.resize(target, Image.Resampling.BILINEAR)
-    notes = []
-    if form.dataset == "digits" and _border_is_light(np.asarray(image.convert("L"))):
-        image = image.point([255 - value for value in range(256)] * 3)
-        notes.append("its colours were inverted, as the digits it was trained on are light on dark")
+    notes: tuple[str, ...] = ()
+    if form.dataset == "digits":
+        image, notes = as_digit(photo.pixels, target[0])
+    else:
+        image = Image.fromarray(square(photo.pixels))
+        if image.size != target:  # Pillow's filters widen when shrinking: no aliasing
+            image = image.resize(target, Image.Resampling.BILINEAR)
     if channels == 1:
         image = image.convert("L")  # ITU-R 601 luma, as the data set was made grey
     pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], -1), notes
-
-
-def _border_is_light(grey: Pixels) -> bool:
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-    return float(border.mean()) > 127.5

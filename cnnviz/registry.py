@@ -1,7 +1,7 @@
 """What cnnviz can build: families of networks, their variants and the variants' knobs, as data.
 
-`cnnviz.architectures` fills the registry, one paper per file. Nothing here imports torch, so the
-registry's types can be used where only the data matters.
+`cnnviz.families` registers the families, and `cnnviz.architectures` their variants, one paper per
+file. Nothing here and in the families imports torch, so both can be read where only data matters.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class Architecture:
     """A family of networks and the paper it comes from.
 
     `idea` is the paper's idea in two sentences; `changed` says what it changed against the family
-    before it on the road; `motto` is the idea in a handful of words, for pictures. `against` is the
-    network that stands for that earlier family, a variant's name for each edition; the first family
-    has none.
+    before it on the road; `motto` is the idea in a handful of words, for pictures. `first` is the
+    name of the variant that a link to the family opens. `against` is the network that stands for
+    that earlier family, a variant's name for each edition; the first family has none.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Architecture:
     motto: str
     idea: str
     changed: str
+    first: str = ""
     against: Mapping[Edition, str] = field(default_factory=dict)
 
 

@@ -1,3 +1,8 @@
-from cnnviz.ui.compare.page import show
+from cnnviz.ui.look.panels import head
+from cnnviz.ui.state import rooms
 
-show()
+head(
+    "Compare",
+    "What accuracy costs: every network trained here, by what it gets right and what it takes.",
+)
+rooms.enter("compare")

@@ -1,3 +1,8 @@
-from cnnviz.ui.deconvnet.page import show
+from cnnviz.ui.look.panels import head
+from cnnviz.ui.state import rooms
 
-show()
+head(
+    "Deconvnet",
+    "See which images excite a unit of a network, and what it saw in each of them.",
+)
+rooms.enter("deconvnet")

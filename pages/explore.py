@@ -1,3 +1,8 @@
-from cnnviz.ui.explore.page import show
+from cnnviz.ui.look.panels import head
+from cnnviz.ui.state import rooms
 
-show()
+head(
+    "Explore",
+    "Look inside a network: what it computes, layer by layer, and what that costs.",
+)
+rooms.enter("explore")

@@ -1,3 +1,8 @@
-from cnnviz.ui.filters.page import show
+from cnnviz.ui.look.panels import head
+from cnnviz.ui.state import rooms
 
-show()
+head(
+    "Filters and feature maps",
+    "See what each filter of a network looks for, and where it finds it in your photo.",
+)
+rooms.enter("filters")

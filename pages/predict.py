@@ -1,3 +1,8 @@
-from cnnviz.ui.predict.page import show
+from cnnviz.ui.look.panels import head
+from cnnviz.ui.state import rooms
 
-show()
+head(
+    "Predict",
+    "Show the trained networks a photo: each ranks the classes it knows.",
+)
+rooms.enter("predict")

@@ -153,7 +153,45 @@ def test_dark_ink_on_paper_is_inverted_for_digits_only(channels):
     assert photos.notes == ()
     dark = predict_with(Spy(), card(dataset="digits", **size), photo_of(255 - paper))
     assert dark.seen[0, 0].tolist() == [25] * channels
-    assert dark.notes == ()
+    assert not any("inverted" in note for note in dark.notes)
+
+
+@pytest.mark.parametrize("place", [(10, 20), (60, 480)])
+def test_a_small_digit_in_a_corner_is_seen_as_the_data_set_has_it(place):
+    """The very digit drawn on a large sheet, noisy, is brought back to where it was."""
+    from cnnviz.training.data import load
+
+    data, top, left = load("digits"), *place
+    for image in data.test_images[:5]:
+        digit = image.permute(1, 2, 0).numpy()
+        sheet = np.full((300, 700, 3), 235, np.int32)
+        large = enlarge(255 - digit, 5).astype(np.int32)
+        sheet[top : top + 160, left : left + 160] -= (255 - large) * 235 // 255
+        sheet += np.random.default_rng(0).integers(-6, 7, sheet.shape, dtype=np.int32)
+        photo = photo_of(sheet.clip(0, 255))
+        answer = predict_with(Spy(), card(dataset="digits"), photo)
+        assert any("cropped to the digit and centred" in note for note in answer.notes)
+        own = predict_with(Spy(), card(dataset="digits"), photo_of(digit))
+        assert own.notes == ()
+        assert np.array_equal(own.seen, digit)
+        # The data set's own stand up to five pixels beside the middle; these stand in it.
+        moved = [np.roll(answer.seen, by, 1).ravel() for by in range(-5, 6)]
+        assert max(np.corrcoef(one, digit.ravel())[0, 1] for one in moved) > 0.9
+        photos = predict_with(Spy(), card(), photo)
+        assert photos.notes == ()  # other data sets see the middle of the sheet
+
+
+def test_what_reaches_the_edges_is_no_digit_to_crop_to():
+    ramp = np.arange(90, dtype=np.uint8)[:, None, None].repeat(60, 1).repeat(3, 2) * 2
+    answer = predict_with(Spy(), card(dataset="digits"), photo_of(ramp))
+    assert answer.notes == ()
+    assert answer.seen[-1].min() > answer.seen[0].max()
+
+
+def test_a_blank_sheet_has_no_digit_to_crop_to():
+    blank = predict_with(Spy(), card(dataset="digits"), photo_of(np.full((90, 60, 3), 240)))
+    assert [note for note in blank.notes if "cropped" in note] == []
+    assert (blank.seen == 15).all()
 
 
 # Ranking
@@ -293,6 +331,24 @@ def test_broken_models_are_left_out_and_named(folders, model):
     assert [answer.model for answer in predict(CAT)] == ["net"]
     with pytest.raises(CnnvizError, match=r"torn\.json is not JSON"):
         predict(CAT, models=["torn"])
+
+
+def test_a_card_alone_is_known_and_cannot_be_asked(folders, model):
+    save(model, folders / "checkpoints")
+    save(architectures.build("lenet5_cifar").eval(), folders / "checkpoints", name="net-seed1")
+    (folders / "checkpoints" / "net-seed1.safetensors").unlink()
+    survey = survey_models()
+    assert (set(survey.models), set(survey.cards), survey.problems) == ({"net"}, {"net-seed1"}, {})
+    assert [answer.model for answer in predict(CAT)] == ["net"]
+    with pytest.raises(CnnvizError, match="net-seed1 is known by its card alone"):
+        predict(CAT, models=["net-seed1"])
+
+
+def test_a_run_whose_card_was_published_alone_is_known_once(folders, model):
+    save(model, folders / "checkpoints", name="net-seed1").path.unlink()
+    save(model, folders / "runs" / "run-1", name="net-seed1")
+    survey = survey_models()
+    assert (set(survey.models), survey.cards) == ({"run-1"}, {})
 
 
 def test_a_damaged_model_is_named_when_asked(folders, model):

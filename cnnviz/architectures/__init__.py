@@ -8,8 +8,9 @@ from cnnviz import registry
 from cnnviz.architectures.published import build_published
 from cnnviz.registry import KnobValue, Variant, list_variants
 
-# In the order of the road: it decides between two families of one year.
+# A family's variants are registered once its family is, and listed in the order of these lines.
 # isort: off
+import cnnviz.families  # noqa: F401 - registers the families
 from cnnviz.architectures import lenet
 from cnnviz.architectures import alexnet
 from cnnviz.architectures import zfnet

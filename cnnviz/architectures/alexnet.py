@@ -22,7 +22,7 @@ from cnnviz.architectures.layers import (
     he_initialise,
     scale_channels,
 )
-from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+from cnnviz.registry import Change, Knob, Variant, register
 
 
 class AlexNet2012(nn.Module):
@@ -138,25 +138,6 @@ def build_torchvision_alexnet(num_classes: int) -> nn.Module:
 _FILTERS_2014 = Change(
     "64, 192, 384, 256 and 256 filters, not 96, 256, 384, 384 and 256",
     "those of the author's code of 2014 for one tower; its paper prints 384 for the fourth layer",
-)
-
-register_architecture(
-    Architecture(
-        name="alexnet",
-        title="AlexNet",
-        year=2012,
-        authors="Alex Krizhevsky, Ilya Sutskever, Geoffrey Hinton",
-        citation="Krizhevsky et al., ImageNet classification with deep convolutional neural "
-        "networks, NIPS 2012",
-        url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
-        motto="Deeper, on GPUs, with ReLU",
-        idea="A convolutional network with sixty million weights, trained on a million photos by "
-        "two GPUs, beats every hand-made feature. ReLU makes that training fast enough, and "
-        "dropout and augmented images keep it from learning the photos by heart.",
-        changed="Against LeNet: ReLU in place of tanh, overlapping max-pooling in place of "
-        "sub-sampling, response normalisation, dropout, and a thousand times the parameters.",
-        against={"paper": "lenet5", "cifar": "lenet5_cifar"},
-    )
 )
 
 _GROUPS = Knob("groups", 2, "2 splits the convolutions over two towers; 1 joins them.", (1, 2))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
-from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+from cnnviz.registry import Change, Knob, Variant, register
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,6 @@ def build_convnext(num_classes: int, size: str, patch: int = 4) -> nn.Module:
         network.get_submodule("features.0").add_module("0", stem)  # replaces the 4 × 4 one
     return network
 
-
-register_architecture(
-    Architecture(
-        name="convnext",
-        title="ConvNeXt",
-        year=2022,
-        authors="Zhuang Liu, Hanzi Mao, Chao-Yuan Wu, Christoph Feichtenhofer, Trevor Darrell, "
-        "Saining Xie",
-        citation="Liu et al., A ConvNet for the 2020s, CVPR 2022 (arXiv 2201.03545)",
-        url="https://arxiv.org/abs/2201.03545",
-        motto="A ResNet that learnt from Transformers",
-        idea="A ResNet-50 is changed one step at a time towards a Swin Transformer, in training "
-        "and in design, without ever using attention. At equal cost the result is as accurate, so "
-        "much of the Transformers' lead lay in such choices.",
-        changed="Against ResNet: a stem of 4 × 4 patches, 7 × 7 depthwise convolutions, inverted "
-        "bottlenecks, GELU and layer normalisation, each used once a block, and separate "
-        "down-sampling layers. The depthwise convolution comes from MobileNet's line.",
-        against={"paper": "resnet50", "cifar": "resnet50_cifar"},
-    )
-)
 
 _PATCH = Knob("patch", 2, "Side of the stem's patches in pixels.", (1, 2))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.googlenet import GoogLeNet, GoogLeNetOutputs
 
 from cnnviz.architectures.layers import WIDTH, LocalResponseNorm, he_initialise, scale_channels
-from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+from cnnviz.registry import Change, Knob, Variant, register
 
 # Channels of each module (Table 1): 1×1 | 3×3 reduce, 3×3 | 5×5 reduce, 5×5 | pool projection.
 INCEPTIONS = {
@@ -186,25 +186,6 @@ class CifarGoogLeNet(nn.Module):
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="googlenet",
-        title="GoogLeNet",
-        year=2014,
-        authors="Christian Szegedy, Wei Liu, Yangqing Jia, Pierre Sermanet, Scott Reed, "
-        "Dragomir Anguelov, Dumitru Erhan, Vincent Vanhoucke, Andrew Rabinovich",
-        citation="Szegedy et al., Going deeper with convolutions, CVPR 2015 (arXiv 1409.4842)",
-        url="https://arxiv.org/abs/1409.4842",
-        motto="Wide and cheap: inception",
-        idea="Each module looks at its input with 1 × 1, 3 × 3 and 5 × 5 filters and a pool at "
-        "once, and the next module picks what it needs. A 1 × 1 convolution before each large "
-        "one reduces the channels, so 22 layers cost a twentieth of VGG-16's parameters.",
-        changed="Against VGG: parallel branches in place of one chain, 1 × 1 reductions, a global "
-        "average pool in place of two large linear layers, and auxiliary classifiers.",
-        against={"paper": "vgg16", "cifar": "vgg16_cifar"},
-    )
-)
 
 _AUX = Knob("aux", False, "Two auxiliary classifiers on middle layers, used while training.")
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnviz.errors import CnnvizError
-from cnnviz.registry import Architecture, Change, Variant, register, register_architecture
+from cnnviz.registry import Change, Variant, register
 
 # Table I of the paper: rows are the maps 0-5 of S2, columns the maps 0-15 of C3. The columns
 # 0-5 read three maps, 6-14 read four, and the last reads all six.
@@ -219,24 +219,6 @@ class ModernLeNet(nn.Module):
         logits: Tensor = self.classifier(x.flatten(1))
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="lenet",
-        title="LeNet",
-        year=1998,
-        authors="Yann LeCun, Léon Bottou, Yoshua Bengio, Patrick Haffner",
-        citation="LeCun et al., Gradient-based learning applied to document recognition, "
-        "Proceedings of the IEEE 86 (11), 1998",
-        url="https://doi.org/10.1109/5.726791",
-        motto="Convolve, sub-sample, learn it all",
-        idea="Local receptive fields with shared weights, followed by sub-sampling, read a "
-        "character from raw pixels. Features and classifier are learnt together by gradient "
-        "descent, with no features designed by hand.",
-        changed="The first network of the road: it replaced hand-made features and fully connected "
-        "layers on pixels by learnt convolutions.",
-    )
-)
 
 _USUAL_CHANGES = (
     Change(

@@ -12,7 +12,7 @@ import functools
 from torch import Tensor, nn
 
 from cnnviz.architectures.layers import scale_channels
-from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+from cnnviz.registry import Change, Knob, Variant, register
 
 # (output channels, stride) of the blocks after the stem of 32 channels (paper, Table 1).
 BLOCKS = (
@@ -97,26 +97,6 @@ class MobileNetV1(nn.Module):
         logits: Tensor = self.fc(x)
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="mobilenet",
-        title="MobileNet",
-        year=2017,
-        authors="Andrew Howard, Menglong Zhu, Bo Chen, Dmitry Kalenichenko, Weijun Wang, "
-        "Tobias Weyand, Marco Andreetto, Hartwig Adam",
-        citation="Howard et al., MobileNets: efficient convolutional neural networks for mobile "
-        "vision applications, arXiv 1704.04861, 2017",
-        url="https://arxiv.org/abs/1704.04861",
-        motto="Filter, then mix: an eighth of the work",
-        idea="A convolution is split in two: one 3 × 3 filter in each channel, then a 1 × 1 that "
-        "mixes the channels, for an eighth to a ninth of the multiplications. Two numbers, the "
-        "width α and the input's resolution, trade accuracy for speed.",
-        changed="Against ResNet: depthwise separable convolutions in place of full ones, no "
-        "shortcuts, and a size that fits a phone.",
-        against={"paper": "resnet18", "cifar": "resnet18_cifar"},
-    )
-)
 
 _ALPHA = Knob(
     "width", 1.0, "α: multiplies every layer's channels, rounded to 8.", low=0.125, high=1.0

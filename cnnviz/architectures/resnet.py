@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from cnnviz.registry import Architecture, Change, Knob, Variant, register, register_architecture
+from cnnviz.registry import Change, Knob, Variant, register
 
 # Blocks in each of the four stages of the ImageNet networks (paper, Table 1).
 DEPTHS: dict[int, tuple[type[nn.Module], tuple[int, int, int, int]]] = {
@@ -167,26 +167,6 @@ class CifarResNet(nn.Module):
         logits: Tensor = self.fc(x)
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="resnet",
-        title="ResNet",
-        year=2015,
-        authors="Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun",
-        citation="He et al., Deep residual learning for image recognition, CVPR 2016 "
-        "(arXiv 1512.03385)",
-        url="https://arxiv.org/abs/1512.03385",
-        motto="Learn the difference, add the input",
-        idea="A block learns what to add to its input rather than a whole new output, and a "
-        "shortcut carries the input past it. Doing nothing is then easy to learn, so networks of a "
-        "hundred layers train better than shallow ones, not worse.",
-        changed="Against VGG and GoogLeNet: identity shortcuts around every two or three "
-        "convolutions, batch normalisation after each, and no dropout. It keeps VGG's 3 × 3 "
-        "filters and ends in one global average pool, as GoogLeNet does.",
-        against={"paper": "googlenet_2014", "cifar": "googlenet_cifar"},
-    )
-)
 
 _SHORTCUT = Knob(
     "shortcut",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
 from cnnviz.architectures.layers import WIDTH, he_initialise, scale_channels
-from cnnviz.registry import Architecture, Change, Variant, register, register_architecture
+from cnnviz.registry import Change, Variant, register
 
 # The number of layers with weights, and the paper's letter for it (Table 1).
 CONFIGURATIONS = {11: "A", 13: "B", 16: "D", 19: "E"}
@@ -59,25 +59,6 @@ class CifarVGG(nn.Module):
         logits: Tensor = self.classifier(x)
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="vgg",
-        title="VGG",
-        year=2014,
-        authors="Karen Simonyan, Andrew Zisserman",
-        citation="Simonyan and Zisserman, Very deep convolutional networks for large-scale image "
-        "recognition, ICLR 2015 (arXiv 1409.1556)",
-        url="https://arxiv.org/abs/1409.1556",
-        motto="Only 3 × 3, but deep",
-        idea="Three 3 × 3 convolutions see as much of the image as one 7 × 7, with fewer weights "
-        "and two more non-linearities. Stacking them in one uniform pattern makes the network "
-        "deep, and depth brings accuracy.",
-        changed="Against ZFNet: every convolution is 3 × 3 with stride 1, only pools shrink the "
-        "maps, response normalisation is gone, and 16 to 19 layers replace 8.",
-        against={"paper": "zfnet", "cifar": "zfnet_cifar"},
-    )
-)
 
 _BATCH_NORM = Change(
     "Batch normalisation after every convolution",

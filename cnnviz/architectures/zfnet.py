@@ -20,7 +20,7 @@ from cnnviz.architectures.layers import (
     he_initialise,
     scale_channels,
 )
-from cnnviz.registry import Architecture, Change, Variant, register, register_architecture
+from cnnviz.registry import Change, Variant, register
 
 
 class ZFNet(nn.Module):
@@ -105,25 +105,6 @@ class CifarZFNet(nn.Module):
         logits: Tensor = self.classifier(x.flatten(1))
         return logits
 
-
-register_architecture(
-    Architecture(
-        name="zfnet",
-        title="ZFNet",
-        year=2013,
-        authors="Matthew Zeiler, Rob Fergus",
-        citation="Zeiler and Fergus, Visualizing and understanding convolutional networks, "
-        "ECCV 2014 (arXiv 1311.2901)",
-        url="https://arxiv.org/abs/1311.2901",
-        motto="Look inside, then improve",
-        idea="A deconvolutional network carries a unit's activation back to pixels and shows what "
-        "it responds to. What the authors saw in AlexNet, dead filters and aliasing in the first "
-        "layers, told them what to change.",
-        changed="Against AlexNet: the first layer reads 7 × 7 pixels with stride 2 in place of "
-        "11 × 11 with stride 4, the second has stride 2, and one tower replaces the two groups.",
-        against={"paper": "alexnet_2012", "cifar": "alexnet_cifar"},
-    )
-)
 
 register(
     [

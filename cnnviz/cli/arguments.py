@@ -47,14 +47,19 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     data = command(
         "data", commands.data_command, "download (if needed), check and describe a data set"
     )
-    data.add_argument("dataset", choices=["cifar10", "digits"])
+    data.add_argument("dataset", choices=["cifar10", "digits", "photos"])
     runs_arguments.add(subparsers, train=train)
     evaluate = command(
         "evaluate",
         commands.evaluate_command,
         "recompute a checkpoint's accuracy on all test images",
     )
-    evaluate.add_argument("checkpoint", metavar="CHECKPOINT", help="its .safetensors or .json")
+    evaluate.add_argument(
+        "checkpoint", nargs="?", metavar="CHECKPOINT", help="its .safetensors or .json"
+    )
+    evaluate.add_argument(
+        "--all", action="store_true", help="every published one; 1 if an accuracy is not its card's"
+    )
     predict = command(
         "predict", commands.predict_command, "ranked classes and latency for each image and model"
     )
@@ -62,11 +67,14 @@ def make_parser(train: bool = True) -> argparse.ArgumentParser:
     predict.add_argument("--model", action="append", metavar="NAME", help="default: every one")
     predict.add_argument("--top", type=positive, default=5, help="classes to print (default 5)")
     sight_arguments.add(subparsers)
-    command(
+    compare = command(
         "compare",
         commands.compare_command,
         "one row per trained model: accuracy and every cost",
         "csv",
+    )
+    compare.add_argument(
+        "--seeds", action="store_true", help="one row per recipe: mean and sd over its seeds"
     )
     return parser
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.cli.errors import checked
+from cnnviz.cli.errors import UsageError, checked
 from cnnviz.cli.inputs import given_knobs, read_picture
 from cnnviz.cli.output import print_json, print_record, print_rows
 from cnnviz.errors import CnnvizError
@@ -119,14 +119,18 @@ def data_command(options: argparse.Namespace) -> None:
     print_record(row, options)
 
 
-def evaluate_command(options: argparse.Namespace) -> None:
-    """Recompute a checkpoint's accuracy, its confusions and its calibration."""
-    from cnnviz.runs.trainer.worker import recompute
+def evaluate_command(options: argparse.Namespace) -> int:
+    """Recompute a checkpoint's accuracy, its confusions and its calibration, or all accuracies."""
+    from cnnviz.runs.trainer.recompute import recompute
 
+    if options.all == bool(options.checkpoint):
+        raise UsageError("Name one CHECKPOINT, or all published ones with --all.")
+    if options.all:
+        return _evaluate_all(options)
     found = recompute(options.checkpoint)
     if options.json:
         print_json(found)
-        return
+        return 0
     classes, confusion = found.pop("classes"), found.pop("confusion")
     calibration = found.pop("calibration") or {}
     found["calibration_error"], found["brier"] = calibration.get("ece"), calibration.get("brier")
@@ -137,6 +141,20 @@ def evaluate_command(options: argparse.Namespace) -> None:
         for name, row in zip(classes, confusion, strict=True)
     ]
     print_rows(rows, ["", *classes], options)
+    return 0
+
+
+def _evaluate_all(options: argparse.Namespace) -> int:
+    from cnnviz.runs.trainer.recompute import recompute_all
+    from cnnviz.settings import checkpoints_dir
+
+    rows = []
+    for found in recompute_all(checkpoints_dir()):
+        if found.problem:
+            print(f"cnnviz: {found.problem}", file=sys.stderr)
+        rows.append({**found._asdict(), "same": not found.problem})
+    print_rows(rows, ["checkpoint", "accuracy", "card_accuracy", "same"], options)
+    return int(not all(row["same"] for row in rows))
 
 
 def predict_command(options: argparse.Namespace) -> None:
@@ -165,8 +183,8 @@ def predict_command(options: argparse.Namespace) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> None:
-    """Print one row per trained model."""
-    from cnnviz.compare import compare
+    """Print one row per trained model, or with `--seeds` one per recipe."""
+    from cnnviz.compare import compare, compare_recipes
 
     columns = [
         "model",
@@ -182,7 +200,13 @@ def compare_command(options: argparse.Namespace) -> None:
         "training_seconds",
         "training_device",
     ]
-    rows, problems = compare()
+    if options.seeds:
+        found, problems = compare_recipes()
+        columns[4:4] = ["sd", "seeds"]
+    else:
+        rows, problems = compare()
+        found = [row.to_dict() for row in rows]
+        columns.append("card_only")
     for problem in problems.values():
         print(f"cnnviz: {problem}", file=sys.stderr)
-    print_rows([row.to_dict() for row in rows], columns, options)
+    print_rows(found, columns, options)

@@ -24,7 +24,7 @@ from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 from cnnviz.settings import ROOT
 
 # What builds a variant and counts it.
-_DECIDING = ("architectures", "anatomy", "registry.py", "networks")
+_DECIDING = ("architectures", "anatomy", "families.py", "registry.py", "networks")
 
 
 class ListedVariant(BaseModel, extra="forbid"):

@@ -27,6 +27,7 @@ from cnnviz.runs.launch import (
     note_run,
     pause_run,
     publish,
+    publish_card,
     resume_run,
     stop_run,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "position",
     "positions",
     "publish",
+    "publish_card",
     "request_runs",
     "resume_run",
     "rows",

@@ -94,7 +94,9 @@ class Status(BaseModel):
     steps: NonNegativeInt = 0
     epoch: NonNegativeFloat = 0.0
     loss: float | None = None
+    #: Of the training steps alone, all of the run's.
     images_per_second: float | None = None
+    #: With what is done beside the steps: evaluating, saving.
     seconds: float = 0.0
     eta: float | None = None
     accuracy: float | None = None

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.errors import CnnvizError
@@ -18,6 +19,7 @@ from cnnviz.training.saved.files import atomic_write, inside, safe_name
 
 if TYPE_CHECKING:
     from cnnviz.training.recipe import Recipe
+    from cnnviz.training.saved.card import Card
     from cnnviz.training.saved.checkpoints import Checkpoint
 
 #: Characters of a note.
@@ -187,12 +189,28 @@ def publish(run: Run, name: str | None = None) -> Checkpoint:
     `name` defaults to the variant's. Weights are copied as they are, so the card's figures stay
     those of the very file.
     """
-    from cnnviz.training.saved.checkpoints import list_checkpoints, save_checkpoint
+    from cnnviz.training.saved.checkpoints import save_checkpoint
+
+    source = _finished(run)
+    return save_checkpoint(source.load_model(), _renamed(source, name), checkpoints_dir())
+
+
+def publish_card(run: Run, name: str | None = None) -> Path:
+    """Copy the card of a finished run alone: it counts in a comparison, and cannot be asked."""
+    from cnnviz.training.saved.checkpoints import save_card
+
+    return save_card(_renamed(_finished(run), name), checkpoints_dir())
+
+
+def _finished(run: Run) -> Checkpoint:
+    from cnnviz.training.saved.checkpoints import list_checkpoints
 
     found = list_checkpoints(run.path)
     # A run that was killed while it was evaluated has weights, and a card without an accuracy.
     if not found or found[0].card.accuracy is None:
         raise CnnvizError(f"The run {run.id} is {run.state}: only a finished run can be published.")
-    source = found[0]
-    card = source.card.model_copy(update={"name": safe_name(name or source.card.variant)})
-    return save_checkpoint(source.load_model(), card, checkpoints_dir())
+    return found[0]
+
+
+def _renamed(source: Checkpoint, name: str | None) -> Card:
+    return source.card.model_copy(update={"name": safe_name(name or source.card.variant)})

@@ -67,6 +67,12 @@ class Batches:
         self.per_epoch = max(whole + (rest > 1), 1)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
+    def images_before(self, step: int) -> int:
+        """The number of images in all batches before that of `step`."""
+        epoch, position = divmod(step, self.per_epoch)
+        size, count = self.recipe.batch_size, len(self.images)
+        return epoch * min(self.per_epoch * size, count) + min(position * size, count)
+
     def at(self, step: int) -> Batch:
         """Return this process's part of the batch of `step`."""
         chosen = self._chosen(step)

@@ -1,4 +1,6 @@
-"""The data sets: CIFAR-10 through torchvision, and handwritten digits that need no network.
+"""The data sets: CIFAR-10 through torchvision, and two that need no network.
+
+Handwritten digits are trained on as CIFAR-10 is; crops of photos are there to be looked at.
 
 Images stay uint8 all the way to the device: CIFAR-10 is 180 MB so, and normalising a batch on
 the device costs less than moving floats there.
@@ -21,7 +23,10 @@ from torch.nn import functional as F
 from cnnviz.errors import CnnvizError
 from cnnviz.settings import data_dir
 
+#: The data sets to train on.
 DATASETS = ("cifar10", "digits")
+#: Those to show networks: "photos" are crops of a dozen photos, without training images.
+SHOWN = (*DATASETS, "photos")
 #: Training and test images of each.
 IMAGES = {"cifar10": (50_000, 10_000), "digits": (1_437, 360)}
 
@@ -59,7 +64,7 @@ class ImageSet:
             return self
         if channels == 1:
             train, test = _grey(self.train_images), _grey(self.test_images)
-            mean, std = channel_statistics(train)
+            mean, std = channel_statistics(train if len(train) else test)
             return replace(self, train_images=train, test_images=test, mean=mean, std=std)
         if self.channels == 1:
             return replace(
@@ -98,7 +103,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def load(dataset: str, download: bool = True) -> ImageSet:
-    """Return the data set called `dataset` ("cifar10" or "digits").
+    """Return the data set called `dataset` ("cifar10", "digits" or "photos").
 
     CIFAR-10 lies in the folder `CNNVIZ_DATA`; where it is missing, torchvision downloads it with
     a progress bar if `download` is true. Its MD5 sums are checked before anything is unpickled.
@@ -106,16 +111,17 @@ def load(dataset: str, download: bool = True) -> ImageSet:
     loaders: dict[str, Callable[[], ImageSet]] = {
         "cifar10": lambda: _load_cifar10(data_dir(), download),
         "digits": _load_digits,
+        "photos": _load_photos,
     }
     if dataset not in loaders:
-        raise CnnvizError(f"There is no data set {dataset!r}; known: {', '.join(DATASETS)}.")
+        raise CnnvizError(f"There is no data set {dataset!r}; known: {', '.join(SHOWN)}.")
     return loaders[dataset]()
 
 
 def is_available(dataset: str) -> bool:
     """Whether `dataset` can be loaded without a network (its files are there; not yet checked)."""
-    if dataset == "digits":
-        return True
+    if dataset != "cifar10":
+        return dataset in SHOWN
     return (data_dir() / "cifar-10-batches-py" / "test_batch").is_file()
 
 
@@ -181,6 +187,25 @@ def _load_digits() -> ImageSet:
         (images[test], target[test]),
         flips=False,
     )
+
+
+def shown_dataset(trained_on: str) -> str:
+    """Return the data set whose images are shown to a network that was `trained_on` another.
+
+    That is its own, else CIFAR-10, else crops of photos; digits excite networks of photos little.
+    """
+    wanted = trained_on if trained_on in DATASETS else "cifar10"
+    return wanted if is_available(wanted) else "photos"
+
+
+def _load_photos() -> ImageSet:
+    from cnnviz.training.photos import photo_crops
+
+    images, labels, names = photo_crops(data_dir())
+    crops, which = torch.from_numpy(images), torch.from_numpy(labels)
+    mean, std = channel_statistics(crops)
+    none = (crops[:0], which[:0])
+    return ImageSet("photos", names, *none, crops, which, mean=mean, std=std, flips=True)
 
 
 def _image_set(

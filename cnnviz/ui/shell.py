@@ -14,6 +14,6 @@ title = "cnnviz" if current.title == links.PAGES["home"] else f"{current.title} 
 st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
 st.logo(ICON)
 st.html(theme.style_sheet())
-with url.collected(current.title):
+with url.collected(current.url_path or "home"):
     current.run()
 memory.spare()

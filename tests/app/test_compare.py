@@ -169,6 +169,40 @@ def test_one_run_has_no_deviation_and_nothing_to_switch(finished):
     assert "seeds" not in app.subheader[0].value
 
 
+def alone(finished, folder, name, **changes):
+    """Publish the card of another network without its weights."""
+    add(finished, folder, name, **changes).path.unlink()
+
+
+def test_seeds_known_by_their_card_alone_count_and_are_named(finished, no_checkpoints):
+    own = finished.status.accuracy
+    alone(finished, no_checkpoints, "lenet5-seed1", seed=1, accuracy=own - 0.02)
+    alone(finished, no_checkpoints, "lenet5-seed2", seed=2, accuracy=own - 0.04)
+    app = opened()
+    frame = app.dataframe[0].value
+    assert frame["seeds"].tolist() == [3]
+    assert frame["accuracy"].tolist() == [pytest.approx(own - 0.02)]
+    assert frame["sd"].tolist() == [pytest.approx(0.02)]
+    said = [item.value for item in app.caption if "by their card alone" in item.value]
+    assert said[0].startswith("2 of them by their card alone: lenet5-seed1, lenet5-seed2;")
+    (trace,) = spec(app)["data"]
+    assert trace["customdata"] == [[finished.id]]  # the one that can be looked into
+    one = opened(model="lenet5-seed1")
+    pages = {link.proto.page for link in one.get("page_link")}
+    assert "explore" in pages
+    assert not pages & {"filters", "deconvnet", "predict"}
+
+
+def test_one_card_alone_is_compared(finished, no_checkpoints):
+    import shutil
+
+    alone(finished, no_checkpoints, "lenet5-seed1", seed=1, accuracy=0.5)
+    shutil.rmtree(finished.path)
+    app = opened()
+    assert app.dataframe[0].value["model"].tolist() == ["lenet5-seed1"]
+    assert any("1 of them by its card alone" in item.value for item in app.caption)
+
+
 def test_one_network_is_looked_at_when_chosen(finished):
     app = opened()
     assert len(app.get("plotly_chart")) == 2
@@ -201,3 +235,10 @@ def test_a_title_keeps_its_data_set_where_another_network_has_the_short_one():
     assert list(rows.named(frame, "digits")["title"]) == titles
     twice = frame.assign(title="AlexNet for CIFAR-10")
     assert list(rows.named(twice, "cifar10")["label"]) == ["a", "b", "c"]
+
+
+def test_what_a_link_asks_for_and_is_not_there_is_said(finished):
+    app = opened(dataset="mars", cost="money", runs="some", model="no-run")
+    said = " ".join(warning.value for warning in app.warning)
+    for asked in ("dataset called “mars”", "cost called “money”", "“some”", "called “no-run”"):
+        assert asked in said

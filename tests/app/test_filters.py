@@ -3,10 +3,10 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.images import sample_photos
+from cnnviz.images import decode, sample_photos
 from cnnviz.networks.subjects import find_subject
 from cnnviz.settings import ROOT
-from cnnviz.sight import filters
+from cnnviz.sight import feature_maps, filters
 from cnnviz.ui.cache.subjects import trace_of
 from cnnviz.ui.filters.grid import named, sentence
 from cnnviz.ui.filters.one_filter import activation_after, describe
@@ -201,9 +201,38 @@ def test_a_photo_of_ones_own_changes_the_maps():
     app = opened(model="resnet20_cifar", view="maps")
     before = grids(app)[0]["sheet"]
     photo = ("rocket.png", sample_photos()["rocket"], "image/png")
-    app.file_uploader(key="own_photo").set_value(photo).run()
+    app.file_uploader[0].set_value(photo).run()
     assert not app.exception
     assert grids(app)[0]["sheet"] != before
+
+
+def test_the_automatic_map_follows_the_photo_until_one_was_chosen():
+    app = opened(model="resnet20_cifar", view="maps", layer="layer2.0.relu1")
+    subject = find_subject("resnet20_cifar")
+
+    def strongest(name):
+        inputs, _ = subject.look_at(decode(sample_photos()[name]))
+        maps = feature_maps(subject.load(), inputs, ["layer2.0.relu1"])["layer2.0.relu1"][0]
+        return str(int(maps.flatten(1).amax(1).argmax()))
+
+    units = {name: strongest(name) for name in sample_photos()}
+    assert app.selectbox(key="unit").value == units["cat"]
+    other = next(name for name, unit in units.items() if unit != units["cat"])
+    app.selectbox(key="sample").set_value(other).run()
+    assert app.selectbox(key="unit").value == units[other]
+    app.selectbox(key="unit").set_value("7").run()
+    app.selectbox(key="sample").set_value("cat").run()
+    assert app.selectbox(key="unit").value == "7"
+
+
+def test_a_refused_file_shows_no_maps_of_another_photo_and_keeps_the_filters():
+    app = opened(model="resnet20_cifar", view="maps")
+    app.file_uploader[0].set_value(("film.mov", b"\0\0\0\x14ftypqt  ", "video/quicktime")).run()
+    assert not app.exception
+    assert app.error[0].value.startswith("film.mov is a film")
+    assert not grids(app)
+    app.segmented_control(key="view").set_value("filters").run()
+    assert grids(app)
 
 
 def test_the_table_is_filled_when_it_is_opened():

@@ -1,12 +1,13 @@
 import io
 import re
+import tomllib
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import build
+from cnnviz import build, images
 from cnnviz.images import encode_png, sample_photos
 from cnnviz.prediction import predict
 from cnnviz.runs import publish
@@ -34,7 +35,7 @@ def html_of(app):
 
 
 def upload(app, *files):
-    app.file_uploader(key="photos").set_value([(n, d, "image/png") for n, d in files]).run()
+    app.file_uploader[0].set_value([(n, d, "image/png") for n, d in files]).run()
     return fine(app)
 
 
@@ -54,7 +55,7 @@ def test_without_a_trained_network_it_offers_to_train_one(no_checkpoints):
 
 
 def test_a_sample_is_answered_at_once_as_the_library_answers(finished):
-    app = opened()
+    app = opened(sample="cat")
     (expected,) = predict(CAT)
     shown = html_of(app)
     assert f'data-model="{finished.id}"' in shown
@@ -70,7 +71,16 @@ def test_a_sample_is_answered_at_once_as_the_library_answers(finished):
 
 def test_a_deep_link_chooses_the_sample(finished):
     assert opened(sample="rocket").selectbox(key="sample").value == "rocket"
-    assert opened(sample="nosuch").selectbox(key="sample").value == "cat"
+    digit = "handwritten digit"  # what the only network reads
+    assert opened(sample="nosuch").selectbox(key="sample").value == digit
+
+
+def test_networks_of_digits_are_asked_about_a_digit_at_first():
+    digit = "handwritten digit"
+    assert opened(model="lenet5").selectbox(key="sample").value == digit
+    assert opened(model="resnet20_cifar").selectbox(key="sample").value == "cat"
+    assert opened().selectbox(key="sample").value == "cat"
+    assert opened(model="lenet5", sample="cat").selectbox(key="sample").value == "cat"
 
 
 def test_a_deep_link_chooses_the_model(finished, no_checkpoints):
@@ -92,7 +102,7 @@ def other(finished, folder, **changes):
     source = list_checkpoints(finished.path)[0]
     model = source.load_model()
     next(model.parameters()).data += 0.01
-    card = source.card.model_copy(update={"name": "other", **changes})
+    card = source.card.model_copy(update={"name": "other"} | changes)
     return save_checkpoint(model, card, folder)
 
 
@@ -100,19 +110,27 @@ def test_a_published_run_answers_once(finished):
     publish(finished, "lenet5")
     app = opened()
     assert app.dataframe[0].value["model"].unique().tolist() == ["lenet5"]
-    assert "· run" not in html_of(app)
+    assert "· lenet5" not in html_of(app)  # its title says as much
+
+
+def test_what_is_published_under_another_name_is_called_so_and_no_run(finished):
+    publish(finished, "lenet5-wide")
+    assert "· lenet5-wide</span>" in html_of(opened())
 
 
 def test_an_uploaded_photo_is_answered_instead_of_the_sample(finished):
-    app = opened()
+    app = opened(sample="cat")
+    address = dict(app.query_params)
     photo = encode_png(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
     upload(app, ("my photo.png", photo))
     (expected,) = predict(photo)
     frame = app.dataframe[0].value
     assert frame["class"].tolist() == list(expected.classes)
-    assert app.selectbox(key="sample").disabled
-    app.file_uploader(key="photos").set_value(None).run()
+    assert [header.value for header in app.header] == ["Your photo: my photo.png"]
+    assert dict(app.query_params) == address
+    next(b for b in app.button if b.label == "Drop my photo.png").click().run()
     fine(app)
+    assert [header.value for header in app.header] == ["Sample photo: cat"]
     (expected,) = predict(CAT)
     assert app.dataframe[0].value["class"].tolist() == list(expected.classes)
 
@@ -150,9 +168,80 @@ def test_a_name_with_markup_is_only_a_name(finished):
     assert "<img src=x" not in everything
     assert "<b>bad" not in everything
     assert "javascript:" not in everything
-    (picture,) = app.get("image")
-    assert "onerror" in picture.captions[0]
-    assert not {"<", "*", "["} & set(picture.captions[0])
+    (header,) = app.header
+    assert "onerror" in header.value
+    assert not {"<", "*", "["} & set(header.value)
+
+
+def deep_grey(values):
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_photo_that_streamlit_cannot_write_is_shown_and_so_are_those_after_it(finished):
+    """Pillow cannot save 16-bit grey as Streamlit would; other modes are of that kind."""
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    animated, frames = (
+        io.BytesIO(),
+        [Image.new("RGB", (40, 40), value) for value in ("red", "blue")],
+    )
+    frames[0].save(animated, "GIF", save_all=True, append_images=frames[1:])
+    ink = io.BytesIO()
+    Image.new("CMYK", (40, 40), (9, 90, 0, 0)).save(ink, "JPEG")
+    app = opened()
+    upload(
+        app,
+        ("deep.png", deep_grey(deep)),
+        ("moving.gif", animated.getvalue()),
+        ("ink.jpg", ink.getvalue()),
+        ("cat.png", CAT),
+    )
+    assert len(app.dataframe) == len(app.header) == len(app.get("image")) == 4
+    assert not app.error
+    assert "the animation's first frame is used" in " ".join(c.value for c in app.caption)
+
+
+def test_a_refused_file_leaves_no_answers_of_another_picture(finished):
+    app = upload(opened(sample="cat"), ("IMG_1.tif", b"II*\0" + b"\0" * 99))
+    assert app.error[0].value.startswith("IMG_1.tif is a TIFF picture")
+    assert "save it as JPEG" in app.error[0].value
+    assert not app.dataframe
+    assert not app.get("image")
+    assert not app.header
+    next(b for b in app.button if b.label == "Back to the sample photo").click().run()
+    assert not fine(app).error
+    assert [header.value for header in app.header] == ["Sample photo: cat"]
+    upload(app, ("big.jpg", b"\xff\xd8\xff" + b"\0" * images.BYTE_LIMIT))
+    assert "40 MB" in app.error[0].value
+    assert not app.dataframe
+    app.selectbox(key="sample").set_value("coffee").run()  # picking a sample goes on, too
+    assert not fine(app).error
+    assert [header.value for header in app.header] == ["Sample photo: coffee"]
+
+
+def test_the_limits_are_said_beside_the_uploader(finished):
+    said = " ".join(caption.value for caption in opened().caption)
+    assert "up to 40 MB and 64 million pixels" in said
+    (uploader,) = opened().file_uploader
+    assert not uploader.proto.type  # our sentence refuses, and not a chip without words
+    assert uploader.proto.max_upload_size_mb > images.BYTE_LIMIT / 2**20
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["maxUploadSize"] == uploader.proto.max_upload_size_mb
+
+
+def test_each_small_picture_says_for_which_networks_it_is():
+    """The digit stands on black and is not inverted; a dark one on paper is, for digits only."""
+    paper = np.full((64, 64, 3), 240, np.uint8)
+    paper[10:54, 28:36] = 20
+    app = upload(opened(), ("one.png", encode_png(paper)))
+    shown = html_of(app)
+    captions = re.findall("<figcaption>([^/]+)</figcaption>", shown.replace("<br>", ", "))
+    assert "32 × 32, grey, for networks of handwritten digits" in captions
+    assert "32 × 32, colour, for networks of CIFAR-10" in captions
+    assert len(captions) == 2
+    notes = [c.value for c in app.caption if c.value.startswith("Note ")]
+    assert any(n.startswith("Note for networks of handwritten digits: its col") for n in notes)
 
 
 def test_damaged_models_are_named_and_the_others_answer(finished, no_checkpoints):
@@ -165,6 +254,17 @@ def test_damaged_models_are_named_and_the_others_answer(finished, no_checkpoints
     assert "torn.json is not JSON" in warnings
     assert "other.safetensors is damaged" in warnings
     assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+
+
+def test_networks_known_by_their_card_alone_are_named_and_not_asked(finished, no_checkpoints):
+    other(finished, no_checkpoints).path.unlink()
+    app = opened(model="other")
+    assert "other is known by its card alone and cannot be asked." in [c.value for c in app.caption]
+    assert app.dataframe[0].value["model"].unique().tolist() == [finished.id]
+    other(finished, no_checkpoints, seed=4).path.rename(no_checkpoints / "moved")
+    other(finished, no_checkpoints, name="second").path.unlink()
+    captions = [caption.value for caption in opened().caption]
+    assert "other and second are known by their card alone and cannot be asked." in captions
 
 
 def test_a_network_that_this_version_does_not_know_is_named(finished, no_checkpoints):
@@ -201,3 +301,9 @@ def test_titles_leave_out_the_data_set_that_stands_above_them():
     app = opened()
     assert "Trained on CIFAR-10" in [heading.value for heading in app.subheader]
     assert "<strong>ResNet-20</strong>" in html_of(app)
+
+
+def test_what_a_link_asks_for_and_is_not_there_is_said(finished):
+    said = [warning.value for warning in opened(sample="nonsense", model="no-run").warning]
+    assert any("no sample called “nonsense”" in text for text in said)
+    assert "There is no trained network called “no-run”: left out." in said

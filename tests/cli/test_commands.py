@@ -25,7 +25,18 @@ from cnnviz.training.saved.checkpoints import read_checkpoint
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ["list", "inspect", "data", "train", "evaluate", "predict", "deconv", "units", "compare"]
+COMMANDS = [
+    "list",
+    "inspect",
+    "data",
+    "train",
+    "zoo",
+    "evaluate",
+    "predict",
+    "deconv",
+    "units",
+    "compare",
+]
 ACTIONS = [
     *("list", "show", "queue", "plan", "summary", "move", "clone", "note"),
     *("stop", "pause", "resume", "delete", "publish"),
@@ -124,6 +135,8 @@ def test_every_command_has_help(call, command):
         ("runs", ["ACTION"]),
         ("runs show", ["ID"]),
         ("evaluate", ["CHECKPOINT"]),
+        ("zoo nosuch", ["'nosuch'", "resnet20_cifar-seed1"]),
+        ("zoo lenet5 --device abacus", ["abacus"]),
         ("predict", ["IMAGE"]),
         ("predict x.png --top 0", ["--top"]),
         ("predict x.png --top -1", ["--top"]),
@@ -484,6 +497,15 @@ def test_publish_puts_a_finished_run_beside_the_checkpoints(call, ask, finished,
     refused(call("runs", "publish", new_run().id), 1, "only a finished run")
 
 
+def test_publish_without_weights_leaves_the_card_alone(call, ask, finished, no_checkpoints):
+    found = ask("runs", "publish", finished.id, "--card-only", "--name", "lenet5-seed1")
+    assert found["path"] == str(no_checkpoints / "lenet5-seed1.json")
+    assert [path.name for path in no_checkpoints.iterdir()] == ["lenet5-seed1.json"]
+    ask("runs", "publish", finished.id, "--name", "whole")
+    again = call("runs", "publish", finished.id, "--card-only", "--name", "whole")
+    refused(again, 1, "whole has weights")
+
+
 # evaluate, predict, compare
 
 
@@ -495,6 +517,42 @@ def test_evaluate_recomputes_the_cards_accuracy(ask, finished):
         assert found["accuracy"] == card.accuracy == finished.status.accuracy
         assert found["per_class"] == card.per_class
         assert (found["images"], found["dataset"]) == (360, "digits")
+
+
+def test_evaluate_all_is_content_where_every_card_says_what_the_weights_reach(
+    call, ask, finished, no_checkpoints
+):
+    runs.publish(finished, "lenet5")
+    runs.publish_card(finished, "lenet5-seed1")  # without weights: nothing to recompute
+    (row,) = ask("evaluate", "--all")
+    assert row["checkpoint"] == "lenet5"
+    assert row["accuracy"] == row["card_accuracy"] == finished.status.accuracy
+    assert row["same"]
+
+
+def test_evaluate_all_fails_with_a_line_for_each_difference(call, finished, no_checkpoints):
+    for name in ("damaged", "other", "right"):
+        runs.publish(finished, name)
+    card = no_checkpoints / "other.json"
+    card.write_text(card.read_text().replace(str(finished.status.accuracy), "0.123"))
+    weights = no_checkpoints / "damaged.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    status, out, err = call("evaluate", "--all", "--json")
+    assert status == 1
+    assert [(row["checkpoint"], row["same"]) for row in json.loads(out)] == [
+        ("damaged", False),
+        ("other", False),
+        ("right", True),
+    ]
+    first, second = err.splitlines()
+    assert "damaged.safetensors is damaged" in first
+    reached = f"{finished.status.accuracy:.2%}"
+    assert second == f"cnnviz: other reaches {reached}, and its card says 12.30%."
+
+
+def test_evaluate_takes_one_checkpoint_or_all(call):
+    refused(call("evaluate"), 2, "--all")
+    refused(call("evaluate", "x", "--all"), 2, "--all")
 
 
 def test_evaluate_refuses_damaged_weights(call, finished):
@@ -562,11 +620,26 @@ def test_compare_has_a_row_a_model(call, ask, finished):
     status, out, err = call("compare", "--csv")
     assert (status, err) == (0, "")
     (read,) = csv.DictReader(io.StringIO(out))
-    assert set(read) == COMPARED
+    assert set(read) == COMPARED | {"card_only"}
     assert float(read["accuracy"]) == row["accuracy"]
     assert int(read["activation_bytes"]) == row["activation_bytes"]
     _, out, _ = call("compare")
     assert "60,000" in out
+
+
+def test_compare_by_recipe_has_mean_and_sd(call, ask, finished, no_checkpoints):
+    runs.publish_card(finished, "seed1")
+    path = no_checkpoints / "seed1.json"
+    card = json.loads(path.read_text())
+    card |= {"seed": 1, "accuracy": card["accuracy"] - 0.1, "sha256": "0" * 64}
+    path.write_text(json.dumps(card))
+    (row,) = ask("compare", "--seeds")
+    assert (row["model"], row["models"], row["seeds"]) == (finished.id, [finished.id, "seed1"], 2)
+    assert row["accuracy"] == pytest.approx(finished.status.accuracy - 0.05)
+    assert row["sd"] == pytest.approx(0.1 / 2**0.5)
+    _, out, _ = call("compare", "--seeds", "--csv")
+    (read,) = csv.DictReader(io.StringIO(out))
+    assert set(read) == COMPARED | {"sd", "seeds"}
 
 
 def test_compare_without_models_is_empty(call, ask, no_checkpoints):

@@ -1,4 +1,7 @@
-"""The browser's Back on the Explore page: it undoes a choice, and it leaves the page."""
+"""The browser's Back: it undoes a choice, and one press leaves the page that nothing was chosen on.
+
+A copied address opens what is seen.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,14 +11,73 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.waits import answered, back, back_twice, settled
 
+#: A page -> what its address says once it is shown, and a choice: the picker, what is chosen
+#: there, and what the address says then.
+ARRIVALS = {
+    "explore": ("variant=", ("Where it costs", "view=cost")),
+    "filters": ("layer=", ("Feature maps", "view=maps")),
+    "deconvnet": ("view=units", ("Evolution", "view=evolution")),
+    "train": ("dataset=digits", None),
+    "predict": ("", None),
+    "compare": ("cost=params", ("Latency", "cost=latency_ms")),
+}
 
-def presses_until_home(page: Page, most: int) -> int:
-    """Press Back until the first page is shown again; count the presses."""
-    for presses in range(1, most + 1):
-        back(page)
-        if page.title() == "cnnviz":
-            return presses
-    return most + 1
+
+def arrived(page: Page, name: str) -> None:
+    """Wait until the page `name` is shown and its address says what is shown."""
+    page.wait_for_url(re.compile(rf"/{name}(\?.*)?{ARRIVALS[name][0]}"))
+    expect(page).to_have_title(re.compile(f"^{name.capitalize()}"))
+    settled(page)
+
+
+def home_again(page: Page, server: str) -> None:
+    """Press Back once and wait for Home."""
+    back(page)
+    expect(page.get_by_role("heading", name="From LeNet to ConvNeXt")).to_be_visible()
+    expect(page).to_have_url(f"{server}/")
+
+
+@pytest.mark.parametrize("way", ["link", "top bar", "address"])
+@pytest.mark.parametrize("name", ARRIVALS)
+def test_an_arrival_is_one_entry_and_one_back_leaves(
+    visit: Callable[..., Page], server: str, name: str, way: str
+):
+    page = visit(f"{server}/")
+    before = page.evaluate("history.length")
+    if way == "link":
+        page.get_by_test_id("stMain").locator(f'a[href*="{name}"]').last.click()
+    elif way == "top bar":
+        page.get_by_role("link", name=name.capitalize(), exact=True).first.click()
+    else:
+        page.goto(f"{server}/{name}")
+    arrived(page, name)
+    assert page.evaluate("history.length") == before + 1
+    home_again(page, server)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, choice) in ARRIVALS.items() if choice])
+def test_a_choice_is_an_entry_that_back_undoes_and_its_address_opens_it(
+    visit: Callable[..., Page], server: str, name: str
+):
+    label, said = ARRIVALS[name][1]
+    page = visit(f"{server}/")
+    page.get_by_role("link", name=name.capitalize(), exact=True).first.click()
+    arrived(page, name)
+    shown, entries = page.url, page.evaluate("history.length")
+    page.get_by_role("radio", name=label, exact=True).click()
+    page.wait_for_url(f"**{said}**")
+    settled(page)
+    assert page.evaluate("history.length") == entries + 1
+    other = visit(page.url)
+    assert other.url == page.url
+    radio = other.get_by_role("radio", name=label, exact=True)
+    expect(radio).to_have_attribute("aria-checked", "true")
+    back(page)
+    expect(page).to_have_url(shown)
+    radio = page.get_by_role("radio", name=label, exact=True)
+    expect(radio).to_have_attribute("aria-checked", "false")
+    settled(page)
+    home_again(page, server)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +89,9 @@ def presses_until_home(page: Page, most: int) -> int:
         "/explore?variant=vgg11&view=two&other=nonsense",
         "/explore?variant=lenet5&view=field&layer=nonsense",
         "/explore?variant=lenet5&sort=nonsense",
+        "/filters?model=nonsense&layer=nonsense",
+        "/train?variant=nonsense&dataset=nonsense",
+        "/compare?dataset=nonsense",
     ],
 )
 def test_back_leaves_the_page_where_nothing_was_chosen(
@@ -35,7 +100,7 @@ def test_back_leaves_the_page_where_nothing_was_chosen(
     page = visit(server)
     page.goto(server + link)
     settled(page)
-    assert presses_until_home(page, 3) <= 2
+    home_again(page, server)
 
 
 @pytest.mark.parametrize("wait_ms", [0, 50, 100, 150, 200, 300])
@@ -44,9 +109,11 @@ def test_pressed_twice_it_leaves_before_the_page_has_answered(
 ):
     page = visit(f"{server}/")
     page.get_by_role("link", name="Deconvnet", exact=True).first.click()
-    page.wait_for_url("**/deconvnet?**")  # what is shown has been put into the URL
+    arrived(page, "deconvnet")
+    page.get_by_role("radio", name="Evolution", exact=True).click()
+    page.wait_for_url("**view=evolution**")
     settled(page)
-    back_twice(page, wait_ms)
+    back_twice(page, wait_ms)  # the choice is undone, and the page is left
     page.get_by_role("heading", name="From LeNet to ConvNeXt").wait_for()
     settled(page)
     expect(page).to_have_url(f"{server}/")

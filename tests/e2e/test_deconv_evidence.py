@@ -36,8 +36,8 @@ def test_a_press_and_the_arrow_keys_move_the_boxes(server, visit):
 @pytest.mark.parametrize(
     ("query", "width", "dark"),
     [
-        ("model=resnet20_cifar&view=evidence&sample=horse", 1280, True),
-        ("model=resnet20_cifar&view=evidence&sample=horse", 390, False),
+        ("model=resnet20_cifar&view=evidence&sample=cat", 1280, True),
+        ("model=resnet20_cifar&view=evidence&sample=cat", 390, False),
         ("model=lenet5&view=invariance&move=rotation", 1280, False),
         ("model=lenet5&view=invariance&move=rotation", 390, True),
         ("model=lenet5&view=invariance&study=correspondence", 390, True),

@@ -54,6 +54,8 @@ def test_train_watch_ask_and_compare(tmp_path, visit):
         page.wait_for_url(re.compile("/predict"))
         settled(page)
         photo = {"name": "my cup.png", "mimeType": "image/png", "buffer": sample_photos()["coffee"]}
+        page.get_by_role("heading", name="Sample photo: handwritten digit").wait_for()
+        page.get_by_role("button", name=re.compile("Your own")).click()
         page.locator("input[type=file]").set_input_files([photo])
         page.locator("img[alt*='my cup.png']").wait_for()
         answer = page.locator(f"section.answer[data-model='{run_id}']")
@@ -174,6 +176,7 @@ def test_an_error_leaves_the_open_tab_open(server, visit):
 def test_a_bad_photo_is_one_sentence_on_the_page(server, visit, name, data, message):
     page = visit(f"{server}/predict")
     files = [{"name": name, "mimeType": "image/png", "buffer": data}]
+    page.get_by_role("button", name=re.compile("Your own")).click()
     page.locator("input[type=file]").set_input_files(files)
     alert = page.locator("[data-testid=stAlert]")
     alert.wait_for()

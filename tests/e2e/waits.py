@@ -79,7 +79,7 @@ _SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app !== null && app.dataset.testScriptState === 'notRunning'
         && window.appLine.state === 'drawn'
-        && document.querySelector('[data-testid="stSkeleton"]') === null
+        && document.querySelector('[data-testid^="stSkeleton"]') === null
         && document.querySelector('[data-stale="true"]') === null;
 }"""
 _ASKED = "({asked, born}) => appLine.born !== born || appLine.asked >= asked"

@@ -1,5 +1,6 @@
 """Augmentation, each operator against its definition."""
 
+import pytest
 import torch
 from torchvision.transforms import functional as reference
 
@@ -34,6 +35,17 @@ def test_each_crop_is_one_window_of_the_padded_image():
         assert windows
         windows_seen |= windows
     assert len(windows_seen) > 15  # of 25: the shifts do vary
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_a_window_is_the_very_pixels_at_its_corner(kind):
+    images = torch.randint(0, 256, (9, 3, 10, 12), generator=source(3)).to(kind)
+    rows = torch.randint(0, 5, (9,), generator=source(4))
+    columns = torch.randint(0, 6, (9,), generator=source(5))
+    cut = augment._windows(images, torch.stack([rows, columns]), (6, 7))
+    assert cut.shape == (9, 3, 6, 7)
+    for image, row, column, window in zip(images, rows, columns, cut, strict=True):
+        assert torch.equal(window, image[:, row : row + 6, column : column + 7])
 
 
 def test_no_padding_crops_nothing():

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from cnnviz.errors import CnnvizError
-from cnnviz.training import data, loop
+from cnnviz.training import data, loop, progress
 from cnnviz.training.recipe import default_recipe
 
 CPU = torch.device("cpu")
@@ -252,6 +252,66 @@ def test_the_norm_is_that_before_the_clip(digits):
     gradients = torch.cat([p.grad.flatten() for p in clipped.model.parameters()])
     assert float(gradients.norm()) == pytest.approx(1e-3, rel=1e-3)
     assert recorder.records[-1]["grad_norm"] > 1
+
+
+class Hours:
+    """A clock that a test moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(progress.time, "perf_counter", lambda: self.now)
+
+    def takes(self, seconds, function):
+        def slow(*arguments, **options):
+            self.now += seconds
+            return function(*arguments, **options)
+
+        return slow
+
+
+def test_a_rate_is_of_training_steps_alone(digits, monkeypatch):
+    """A step takes a second, an evaluation a hundred, saving forty."""
+    hours = Hours(monkeypatch)
+    trainer = loop.Trainer(small(batch_size=100), digits, CPU)  # 13 batches of 100, one of 37
+    recorder = Recorder().watch(trainer)
+    monkeypatch.setattr(trainer, "train_step", hours.takes(1, trainer.train_step))
+    monkeypatch.setattr(trainer, "evaluate", hours.takes(100, trainer.evaluate))
+    monkeypatch.setattr(recorder, "save", hours.takes(40, recorder.save))
+    assert trainer.fit(recorder)
+    assert trainer.per_epoch == 14
+    for record in recorder.records:
+        done, rest = divmod(record["step"], 14)
+        learnt = 1337 * done + 100 * rest
+        whole = record["step"] == 14 * done
+        assert record["mean_images_per_second"] == pytest.approx(learnt / record["step"], abs=0.1)
+        if record["kind"] == "epoch":
+            assert record["images_per_second"] == pytest.approx(1337 / 14, abs=0.1)
+        else:
+            assert record["images_per_second"] == (37 if whole else 100)
+    assert trainer.step_seconds == 28
+    assert trainer.seconds == 28 + 2 * (100 + 40)
+    assert trainer.images_per_second == pytest.approx(2 * 1337 / 28)
+
+
+def test_the_seconds_of_steps_are_kept_over_a_stop(digits, monkeypatch):
+    hours = Hours(monkeypatch)
+    recipe = small(batch_size=100)
+    trainer = loop.Trainer(recipe, digits, CPU)
+    monkeypatch.setattr(trainer, "train_step", hours.takes(1, trainer.train_step))
+    recorder = Recorder(stop_at=[5]).watch(trainer)
+    assert not trainer.fit(recorder)
+    state = recorder.states[-1]
+    resumed = loop.Trainer(recipe, digits, CPU)
+    resumed.load_state_dict(state)
+    monkeypatch.setattr(resumed, "train_step", hours.takes(2, resumed.train_step))
+    again = Recorder().watch(resumed)
+    resumed.fit(again)
+    first = next(record for record in again.records if record["kind"] == "epoch")
+    assert first["images_per_second"] == pytest.approx(1337 / (5 * 1 + 9 * 2), abs=0.1)
+    assert resumed.step_seconds == 5 + 2 * 23
+    del state["step_seconds"]  # as an earlier version saved it
+    resumed.load_state_dict(state)
+    assert resumed.step_seconds == state["seconds"]
 
 
 def test_weights_that_were_asked_for_must_be_given(digits):

@@ -8,6 +8,7 @@ from typing import Any
 from cnnviz.cli.parts import add_command, add_knobs, positive
 from cnnviz.cli.runs import commands as commands
 from cnnviz.cli.runs import queue as queue_commands
+from cnnviz.cli.runs.zoo import zoo_command
 
 _RUN = "a run"
 _RUNS = "runs, or a request for all of its runs"
@@ -28,6 +29,13 @@ def add(subparsers: Any, train: bool) -> None:  # noqa: ANN401 - argparse's own 
         training.add_argument(
             "--dry-run", action="store_true", help="print what it would cost; start nothing"
         )
+    zoo = add_command(
+        subparsers, "zoo", zoo_command, "train and publish every network that comes with it"
+    )
+    zoo.add_argument("names", metavar="NAME", nargs="*", help="published names (default: all)")
+    zoo.add_argument("--dry-run", action="store_true", help="print each one's state and command")
+    zoo.add_argument("--readme", action="store_true", help="write the README's table of them anew")
+    _add_device(zoo)
     runs = subparsers.add_parser(
         "runs", help="queue, list, show, stop, pause, resume, delete or publish runs …"
     )
@@ -71,6 +79,9 @@ def _add_single(actions: Any, train: bool) -> None:  # noqa: ANN401
     log.add_argument("--characters", type=positive, default=4_000, metavar="N")
     move.add_argument("--to", type=positive, required=True, metavar="N", help="1: the next")
     note.add_argument("text", nargs="?", metavar="TEXT", help='without: print it; "": none')
+    publish.add_argument(
+        "--card-only", action="store_true", help="without its weights: it is compared, not asked"
+    )
     publish.add_argument("--name", help="name of the checkpoint (default: the variant's)")
     if train:
         _add_settings(clone)

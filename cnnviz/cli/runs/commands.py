@@ -84,14 +84,14 @@ def _train(run: Run, options: argparse.Namespace, detach: Callable[[Run, str], N
     if not options.json:
         print(run.path, flush=True)
     job = getattr(options, "job", "")
-    status = 0 if apart else _execute(run, options.device, job)
+    status = 0 if apart else execute_here(run, options.device, job)
     if options.json:
         accuracy = run.status.accuracy
         print_json({"id": run.id, "path": str(run.path), "state": run.state, "accuracy": accuracy})
     return status
 
 
-def _execute(run: Run, device: str, job: str) -> int:
+def execute_here(run: Run, device: str, job: str = "") -> int:
     """Train in this process under a progress bar; 143 if it was told to stop."""
     from tqdm import tqdm
 
@@ -311,8 +311,10 @@ def runs_delete(options: argparse.Namespace) -> int:
 
 
 def runs_publish(options: argparse.Namespace) -> None:
-    """Copy a finished run's checkpoint to the published ones."""
-    from cnnviz.runs import find_run, publish
+    """Copy a finished run's checkpoint, or its card alone, to the published ones."""
+    from cnnviz.runs import find_run, publish, publish_card
 
-    checkpoint = publish(find_run(options.id), options.name)
-    print_record({"checkpoint": checkpoint.name, "path": str(checkpoint.path)}, options)
+    run = find_run(options.id)
+    copy = publish_card if options.card_only else lambda *of: publish(*of).path
+    path = copy(run, options.name)
+    print_record({"checkpoint": path.stem, "path": str(path)}, options)

@@ -134,18 +134,17 @@ def _subject(name: str) -> Subject:
 
 
 def _images(subject: Subject, folder: str | None) -> ImageSet | Tensor:
-    """Return the pictures of a folder, or the test images of what the network was trained on."""
+    """Return the pictures of a folder, or the test images of what the network was trained on.
+
+    Where those are not here, other images are shown, and that is said.
+    """
     from cnnviz.sight.units.image_folder import folder_images
-    from cnnviz.training.data import DATASETS, load
+    from cnnviz.training.data import load, shown_dataset
 
     channels, height, width = subject.input_size
     if folder is None:
-        dataset = subject.dataset or "cifar10"
-        if dataset not in DATASETS:
-            raise UsageError(
-                f"The images of {dataset} are not on this machine: name a folder of pictures with "
-                "--images FOLDER."
-            )
+        dataset = shown_dataset(subject.dataset)
+        _say_others(subject.dataset or "cifar10", dataset)
         return load(dataset).for_channels(channels)
     if not Path(folder).is_dir():
         raise UsageError(f"--images takes a folder of pictures, and {folder} is none.")
@@ -157,6 +156,18 @@ def _images(subject: Subject, folder: str | None) -> ImageSet | Tensor:
         return folder_images(
             folder, (height, width), channels=channels, skipped=skipped, progress=progress
         )
+
+
+def _say_others(wanted: str, shown: str) -> None:
+    if shown == wanted:
+        return
+    others = {"cifar10": "CIFAR-10's test images", "photos": "photo crops"}[shown]
+    get = "get CIFAR-10 by `python -m cnnviz data cifar10`, or " * (shown == "photos")
+    print(
+        f"cnnviz: the images of {wanted} are not on this machine, so these are {others}: {get}name "
+        "a folder of pictures with --images FOLDER.",
+        file=sys.stderr,
+    )
 
 
 @contextmanager

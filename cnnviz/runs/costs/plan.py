@@ -163,6 +163,17 @@ def _need(recipe: Recipe, assumed: Assumptions) -> _Need:
     return _Need(trained, work, params, seconds, size)
 
 
+def images_of_work(recipe: Recipe) -> float:
+    """Return how many images' training steps are as much work as the whole run.
+
+    One that is only evaluated takes a forward pass.
+    """
+    train, test = IMAGES[recipe.dataset]
+    held = min(recipe.holdout, train)
+    step = 1 if recipe.freeze else STEP
+    return (train - held) * recipe.epochs + (held * recipe.epochs + test) / step
+
+
 @cache
 def _costs(
     variant: str, knobs: tuple[tuple[str, KnobValue], ...], size: tuple[int, int]

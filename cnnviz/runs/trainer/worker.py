@@ -24,12 +24,11 @@ from cnnviz.runs.queue import start_next
 from cnnviz.runs.trainer.snapshots import SnapshotKeeper
 from cnnviz.runs.trainer.start import follow, prepare
 from cnnviz.runs.trainer.tensorboard import Board
-from cnnviz.training import data
 from cnnviz.training.devices.choice import is_out_of_memory
 from cnnviz.training.devices.distributed import World
 from cnnviz.training.loop import Trainer, device_name, evaluate
 from cnnviz.training.saved.card import Card
-from cnnviz.training.saved.checkpoints import Checkpoint, read_checkpoint, save_checkpoint
+from cnnviz.training.saved.checkpoints import Checkpoint, save_checkpoint
 from cnnviz.training.saved.files import atomic_write, sweep_temporaries
 
 Listener = Callable[[dict[str, Any]], None]
@@ -67,10 +66,12 @@ class RunObserver:
     def _progress(self, record: dict[str, Any]) -> dict[str, Any]:
         done, left = record["step"], self.status.steps - record["step"]
         fields = {"step": done, "epoch": record["epoch"], "seconds": record["seconds"]}
+        fields["images_per_second"] = record["mean_images_per_second"]
         if record["kind"] == "step":
-            fields |= {"loss": record["loss"], "images_per_second": record["images_per_second"]}
+            fields["loss"] = record["loss"]
         if "notice" in record:
             fields["message"] = record["notice"]
+        # Of all seconds, not of the steps': what is left will be evaluated and saved as well.
         return fields | {"eta": round(record["seconds"] / done * left, 1)}
 
     def update(self, **fields: Any) -> None:  # noqa: ANN401 - the status's fields
@@ -326,36 +327,7 @@ def _card(run: Run, trainer: Trainer, macs: int) -> Card:
         device=device_name(trainer.device),
         precision=trainer.precision,
         seconds=round(trainer.seconds, 1),
-        images_per_second=round(recipe.epochs * len(trainer.images) / trainer.seconds, 1),
+        images_per_second=round(trainer.images_per_second, 1),
         macs=macs,
         history=trainer.history,
     )
-
-
-def recompute(path: str) -> dict[str, Any]:
-    """Evaluate a checkpoint again on all test images of its data set (`evaluate` of the CLI)."""
-    checkpoint = read_checkpoint(path)
-    card = checkpoint.card
-    images = data.load(card.dataset).for_channels(card.input_size[0])
-    result = evaluate(
-        checkpoint.load_model(),
-        images.test_images,
-        images.test_labels,
-        mean=card.mean,
-        std=card.std,
-        size=card.input_size[1:],
-        resized=card.resize,
-    )
-    return {
-        "checkpoint": checkpoint.name,
-        "variant": card.variant,
-        "dataset": card.dataset,
-        "accuracy": result.accuracy,
-        "loss": result.loss,
-        "images": result.images,
-        "per_class": result.per_class(images.classes),
-        "classes": list(images.classes),
-        "confusion": result.confusion.tolist(),
-        "calibration": result.calibration.model_dump() if result.calibration else None,
-        "card_accuracy": card.accuracy,
-    }

@@ -18,32 +18,28 @@ Call = Callable[..., Any]
 class CompiledNetwork:
     """Calls a network compiled, until the compiler fails; then as it is.
 
-    Networks are compiled when first called, and again for each new shape of their input. `notice`
-    says why if that failed.
+    Networks are compiled when first called, and would be again for each new shape of their input:
+    that takes longer than a small last batch saves, so give it inputs of one shape alone. `notice`
+    says why if compiling failed.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.notice = ""
-        self._proved: set[tuple[int, ...]] = set()
+        self._proved = False
         self._call: Call = network
         try:
             self._call = torch.compile(network, dynamic=False)
         except Exception as error:  # noqa: BLE001 - whatever the compiler finds wrong
             self._give_up(error)
 
-    @property
-    def is_compiled(self) -> bool:
-        """Whether the compiler has not failed so far."""
-        return not self.notice
-
-    def run(self, shape: tuple[int, ...], step: Callable[[Call], Result]) -> Result:
-        """Return `step(call)`, where `call` is how to call the network for inputs of `shape`.
+    def run(self, step: Callable[[Call], Result]) -> Result:
+        """Return `step(call)`, where `call` is how to call the network: itself if uncompiled.
 
         Where compiling fails, `step` is done once more, uncompiled: it must begin by clearing
         gradients and seeding what it draws. Buffers are put back, so that nothing counts twice.
         """
-        if self.notice or shape in self._proved:
+        if self.notice or self._proved:
             return step(self._call)
         buffers = [(buffer, buffer.clone()) for buffer in self.network.buffers()]
         try:
@@ -55,7 +51,7 @@ class CompiledNetwork:
                 raise
             self._give_up(error)
         else:
-            self._proved.add(shape)
+            self._proved = True
             return result
         for buffer, kept in buffers:
             buffer.copy_(kept)

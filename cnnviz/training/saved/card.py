@@ -1,4 +1,4 @@
-"""The card of a checkpoint: what is known of its weights."""
+"""Cards (NAME.json): what is known of a trained network, with or without its weights beside it."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Card(BaseModel):
     epochs: int = Field(0, ge=0, description="epochs trained")
     device: str = Field("", description="the device's name, in words")
     precision: str = Field("fp32", description="number format of the training's forward pass")
-    seconds: float = Field(0.0, ge=0, description="training time")
-    images_per_second: float = Field(0.0, ge=0, description="training speed")
+    seconds: float = Field(0.0, ge=0, description="training time, evaluating and saving with it")
+    images_per_second: float = Field(0.0, ge=0, description="of the training steps alone")
     versions: dict[str, str] = Field(default_factory=current_versions)
     params: int = Field(0, ge=0, description="trainable numbers, counted when saving")
     macs: int | None = Field(None, ge=0, description="multiply-accumulates for one image")

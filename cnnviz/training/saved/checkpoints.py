@@ -129,14 +129,7 @@ def save_checkpoint(model: nn.Module, card: Card, folder: Path) -> Checkpoint:
     """
     path = inside(folder, card.name, _WEIGHTS)
     inside(folder, card.name, _CARD)
-    data = to_bytes(
-        stored_state(model),
-        {
-            "cnnviz": VERSION,
-            "variant": card.variant,
-            "num_classes": str(len(card.classes)),
-        },
-    )
+    data = _contents(model, card, VERSION)
     filled = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "params": sum(parameter.numel() for parameter in model.parameters()),
@@ -147,6 +140,13 @@ def save_checkpoint(model: nn.Module, card: Card, folder: Path) -> Checkpoint:
     atomic_write(checkpoint.card_path, checkpoint.card.model_dump_json(indent=1).encode() + b"\n")
     _previous(path).unlink(missing_ok=True)
     return checkpoint
+
+
+def _contents(model: nn.Module, card: Card, version: str) -> bytes:
+    """Return the bytes of the weights file."""
+    classes = str(len(card.classes))
+    metadata = {"cnnviz": version, "variant": card.variant, "num_classes": classes}
+    return to_bytes(stored_state(model), metadata)
 
 
 def _keep_previous(weights: Path) -> None:
@@ -188,17 +188,23 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         )
     name = given.name.removesuffix(_CARD if given.name.endswith(_CARD) else _WEIGHTS)
     weights, card_path = inside(given.parent, name, _WEIGHTS), inside(given.parent, name, _CARD)
-    card = read_card(card_path)
-    if card.name != name:
-        raise CnnvizError(
-            f"{card_path.name} is the card of {card.name!r}: rename both files to that name, or "
-            "the name on the card."
-        )
-    if not card.sha256:
-        raise CnnvizError(f"{card_path.name} gives no SHA-256 of its weights: get the card again.")
+    card = _named_card(card_path, name)
     if not weights.is_file():
         raise CnnvizError(f"{weights} is missing: put it beside its card {card_path.name}.")
     return Checkpoint(weights, card)
+
+
+def _named_card(path: Path, name: str) -> Card:
+    """Return the card of the weights called `name`; raise `CnnvizError` if it is no such card."""
+    card = read_card(path)
+    if card.name != name:
+        raise CnnvizError(
+            f"{path.name} is the card of {card.name!r}: rename both files to that name, or "
+            "the name on the card."
+        )
+    if not card.sha256:
+        raise CnnvizError(f"{path.name} gives no SHA-256 of its weights: get the card again.")
+    return card
 
 
 class Listing(NamedTuple):
@@ -220,6 +226,49 @@ def scan_checkpoints(folder: Path) -> Listing:
         except CnnvizError as error:
             listing.problems[path.name.removesuffix(_WEIGHTS)] = str(error)
     return listing
+
+
+class CardListing(NamedTuple):
+    """The cards of a folder that have no weights beside them, and why each broken one is."""
+
+    cards: dict[str, Card]
+    problems: dict[str, str]
+
+
+def scan_cards(folder: Path) -> CardListing:
+    """Read the cards of `folder` whose weights are elsewhere: what a network reached is known.
+
+    Of a recipe that was trained with several seeds, the weights of one are enough to look into.
+    """
+    listing = CardListing({}, {})
+    for path in sorted(folder.glob(f"[!.]*{_CARD}")):
+        name = path.name.removesuffix(_CARD)
+        if path.with_name(name + _WEIGHTS).exists():
+            continue
+        try:
+            listing.cards[name] = _named_card(inside(folder, name, _CARD), name)
+        except CnnvizError as error:
+            listing.problems[name] = str(error)
+    return listing
+
+
+def save_card(card: Card, folder: Path) -> Path:
+    """Write a card without its weights to `folder`, under its name.
+
+    Raises `CnnvizError` where weights of that name are there, which it might not describe.
+    """
+    if inside(folder, card.name, _WEIGHTS).exists():
+        raise CnnvizError(
+            f"{card.name} has weights in {folder}: choose another name, or delete them first."
+        )
+    path = inside(folder, card.name, _CARD)
+    atomic_write(path, card.model_dump_json(indent=1).encode() + b"\n")
+    return path
+
+
+def stored_bytes(model: nn.Module, card: Card) -> int:
+    """Return the size of the file in which `save_checkpoint` would keep `model`."""
+    return len(_contents(model, card, card.versions.get("cnnviz", VERSION)))
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:

@@ -8,6 +8,9 @@ import streamlit as st
 from cnnviz.images import encode_png, sample_photos
 from cnnviz.training.data import load
 
+#: The sample to begin with where networks were trained on digits.
+DIGIT = "handwritten digit"
+
 
 @st.cache_data(show_spinner=False)
 def sample_digit() -> bytes:
@@ -18,4 +21,4 @@ def sample_digit() -> bytes:
 
 def samples() -> dict[str, bytes]:
     """The sample pictures by what they show."""
-    return {**sample_photos(), "handwritten digit": sample_digit()}
+    return {**sample_photos(), DIGIT: sample_digit()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from torch import nn
 
-from cnnviz.compare import Costs, Network, Row, compare_one
+from cnnviz.compare import Costs, Network, Row, compare_card, compare_one
 from cnnviz.images import decode
 from cnnviz.prediction import Prediction, predict_with
 from cnnviz.training.saved.card import Card
@@ -36,6 +36,12 @@ def prediction(name: str, path: Path, sha256: str, image_sha256: str, _data: byt
 def comparison_row(name: str, path: Path, sha256: str) -> Row:  # noqa: ARG001 - the key
     """Return a model's row of the comparison; its network is traced and timed once."""
     return compare_one(name, read_checkpoint(path), _costs())
+
+
+@st.cache_data(max_entries=4096, show_spinner="Measuring latency …")
+def card_row(name: str, sha256: str, _card: Card) -> Row:  # noqa: ARG001 - the key
+    """Return the row of a model whose weights are not here, by its card."""
+    return compare_card(name, _card, _costs())
 
 
 @st.cache_resource

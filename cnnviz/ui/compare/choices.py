@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.state import url
 
@@ -22,8 +23,9 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
     That is asked where some are `repeated`.
     """
     datasets = sorted(frame["dataset"].unique())
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        url.keep_choice("dataset", datasets, datasets[0])
+        said = [url.keep_choice("dataset", datasets, datasets[0])]
         dataset = st.segmented_control(
             "Trained on",
             datasets,
@@ -31,7 +33,7 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
             key="dataset",
             format_func=data_name,
         )
-        url.keep_choice("cost", COST_LABELS, "params")
+        said.append(url.keep_choice("cost", COST_LABELS, "params"))
         cost = st.segmented_control(
             "Cost",
             list(COST_LABELS),
@@ -47,4 +49,9 @@ def pick(frame: pd.DataFrame, *, repeated: bool) -> tuple[str, str, bool]:
                 key="compare_runs",
                 help="Runs that differ by their seed alone are one point: their mean",
             )
+    asked = url.read("runs")
+    if asked not in (None, "each"):
+        said.append(f"There is no runs={quoted(asked or '')}; it can be each.")
+    for problem in filter(None, said):
+        notes.warning(problem)
     return dataset or datasets[0], cost or "params", not single

@@ -88,3 +88,15 @@ def table(frame: pd.DataFrame) -> None:
         "text/csv",
         on_click="ignore",
     )
+
+
+def say_cards_alone(frame: pd.DataFrame) -> None:
+    """Name the networks of `frame` whose weights are not here."""
+    names = list(frame.loc[frame["card_only"], "model"])
+    if names:
+        one = len(names) == 1
+        card, theirs = ("its card", "its") if one else ("their card", "their")
+        st.caption(
+            f"{len(names)} of them by {card} alone: {', '.join(names)}; {theirs} latency and size "
+            "are those of random weights."
+        )

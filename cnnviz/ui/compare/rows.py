@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
@@ -9,19 +11,27 @@ from cnnviz import registry
 from cnnviz.charts import compare as charts
 from cnnviz.compare import group_seeds
 from cnnviz.errors import CnnvizError
+from cnnviz.training.saved.card import Card
 from cnnviz.training.saved.checkpoints import Checkpoint
 from cnnviz.ui.cache import trained
 from cnnviz.ui.look.words import without_data
 
 
-def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
-    """One row a model whose accuracy was measured; a model that cannot be loaded is named."""
+def frame_of(models: dict[str, Checkpoint], alone: Mapping[str, Card]) -> pd.DataFrame:
+    """One row a model whose accuracy was measured; a model that cannot be loaded is named.
+
+    `alone` are the cards of those whose weights are not here.
+    """
     rows = []
-    for name, checkpoint in models.items():
-        if checkpoint.card.accuracy is None:
+    for name, card in ({name: model.card for name, model in models.items()} | dict(alone)).items():
+        if card.accuracy is None:
             continue
         try:
-            row = trained.comparison_row(name, checkpoint.path, checkpoint.card.sha256).to_dict()
+            row = (
+                trained.card_row(name, card.sha256, card)
+                if name in alone
+                else trained.comparison_row(name, models[name].path, card.sha256)
+            ).to_dict()
         except CnnvizError as error:
             st.warning(str(error))
             continue
@@ -31,16 +41,17 @@ def frame_of(models: dict[str, Checkpoint]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def together(frame: pd.DataFrame, models: dict[str, Checkpoint]) -> pd.DataFrame:
+def together(frame: pd.DataFrame, cards: Mapping[str, Card]) -> pd.DataFrame:
     """One row a recipe: the means over its seeds, with their number and standard deviation.
 
-    `frame` is that of `frame_of`; what is not measured is the newest run's.
+    `frame` is that of `frame_of`; what is not measured is the newest run's of those with weights.
     """
     by_name = frame.set_index("model", drop=False)
     rows = []
-    for names in group_seeds({name: models[name] for name in frame["model"]}):
+    for names in group_seeds({name: cards[name] for name in frame["model"]}):
         group = by_name.loc[names]
-        row = group.iloc[-1].to_dict()
+        whole = group[~group["card_only"]]
+        row = (group if whole.empty else whole).iloc[-1].to_dict()
         for measured in ("accuracy", "latency_ms", "training_seconds"):
             row[measured] = group[measured].mean()
         tables = [table for table in group["per_class"] if table]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import streamlit as st
 
 from cnnviz.networks.subjects import Subject
 from cnnviz.sight.backward.rules import Rule
 from cnnviz.ui.cache import subjects
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick.choices import pick_one
-from cnnviz.ui.state import url
+from cnnviz.ui.state import automatic, url
 
 RULES: dict[Rule, str] = {"deconvnet": "Deconvnet", "guided": "Guided", "gradient": "Gradient"}
 #: The unit that was chosen, an int or None; `keep_unit` holds it and the URL together.
@@ -39,10 +42,13 @@ def pick_rule() -> Rule:
     )
 
 
-def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> str:
+def keep_unit(
+    subject: Subject, layer: str, total: int, default: int | None, photo: bytes = b""
+) -> str:
     """Let the URL's ``unit`` and the chosen one say the same; call it before the picker.
 
-    A choice ends with its layer: units of two layers have nothing in common but a number. Returns
+    A choice ends with its layer: units of two layers have nothing in common but a number. What the
+    page chose, the `default`, ends with the `photo` (a file's bytes), too. Returns
     a sentence where the URL asks for a unit that is not there, else "".
     """
     url.chosen_by(UNIT)
@@ -51,13 +57,19 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
     moved = state.get(_UNIT_OF) not in (None, (subject.name, layer))
     state[_UNIT_OF] = (subject.name, layer)
     fresh = asked != url.seen().get(UNIT, "")  # a link, or the browser's back button
+    given = asked.isdecimal() and int(asked) < total
+    if moved:
+        automatic.forget(UNIT)
+    if default is not None:
+        of = hashlib.sha256(photo).digest()
+        automatic.begin(UNIT, default, of, linked=fresh and given)
     returned = UNIT not in state and not moved  # from a view or a page without its picker
-    if (fresh or returned) and asked.isdecimal() and int(asked) < total:
+    if (fresh or returned) and given:
         state[UNIT] = int(asked)
     elif moved or fresh or state.get(UNIT) not in range(total):
         state[UNIT] = default
         if fresh and asked:
-            problem = f"{layer} has no unit {url.quoted(asked)}: its units are 0 to {total - 1}."
+            problem = f"{layer} has no unit {quoted(asked)}: its units are 0 to {total - 1}."
     if state[UNIT] is None:
         state[UNIT] = default
     # Assigned in any case: Streamlit forgets a picker's value with the view that it stood in.
@@ -71,6 +83,7 @@ def keep_unit(subject: Subject, layer: str, total: int, default: int | None) -> 
 def choose(unit: int) -> None:
     """Choose a unit, before a rerun."""
     st.session_state[UNIT] = unit
+    automatic.chosen(UNIT)
 
 
 def caution(subject: Subject, shows: str) -> None:

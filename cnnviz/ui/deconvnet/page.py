@@ -3,16 +3,11 @@
 import streamlit as st
 
 from cnnviz.ui.deconvnet import views
-from cnnviz.ui.look import panels
 from cnnviz.ui.pick import subject_picker
 
 
 def show() -> None:
-    """Write the page."""
-    panels.head(
-        "Deconvnet",
-        "See which images excite a unit of a network, and what it saw in each of them.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     notes = st.container()  # above the pickers, that share a row
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # The kind of network that the paper looks into: plain, rectified, with maximum pools.

@@ -20,8 +20,10 @@ from cnnviz.training.saved.card import Card
 from cnnviz.ui.cache import subjects
 from cnnviz.ui.cache.anatomy import measured, networks
 from cnnviz.ui.look import theme
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.look.words import data_name
-from cnnviz.ui.pick import subject_picker
+from cnnviz.ui.pick import photo_picker, subject_picker
+from cnnviz.ui.pick.photo_picker import Picked
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import url
 
@@ -38,10 +40,13 @@ def field(selection: Selection, trace: Trace) -> None:
     notes = st.container()  # above the pickers, that share a row
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = _pick_layer(selection, trace, layers, notes)
-        photo = _pick_photo()
+        photo = photo_picker.pick_following(sample_photos(), "photo", "explore_photo")
         subject = _pick_weights(selection, notes)
     if subject is not None and not subject.is_here:
         subject_picker.say_weights(subject)  # offers to download them, and stops here
+    photo_picker.say(notes, photo)
+    if photo is None:
+        return
     try:
         found = _field(selection, layer, subject)
     except CnnvizError as error:
@@ -110,15 +115,7 @@ def _inside_block(selection: Selection, name: str) -> tuple[Layer, ...]:
 
 def _say_unknown(asked: str, known: bool, shown: str, notes: DeltaGenerator) -> None:
     reason = "has no positions on the picture" if known else "is no layer of this network"
-    notes.warning(f"{url.quoted(asked)} {reason}. Showing {shown} instead.")
-
-
-def _pick_photo() -> str:
-    """Write the picker of the photo and return its name; the URL has its name as ``photo``."""
-    first, *others = sample_photos()
-    name = url.follow("photo", "explore_photo", {"": first} | {photo: photo for photo in others})
-    st.selectbox("Photo", [first, *others], key="explore_photo", width=200)
-    return name
+    notes.warning(f"{quoted(asked)} {reason}. Showing {shown} instead.")
 
 
 def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None:
@@ -130,8 +127,7 @@ def _pick_weights(selection: Selection, notes: DeltaGenerator) -> Subject | None
     key, asked = f"explore_weights_{selection.variant.name}", url.read("weights") or ""
     if asked and asked not in fitting:
         notes.warning(
-            f"{url.quoted(asked)} is no trained model of this network. Showing random weights "
-            "instead."
+            f"{quoted(asked)} is no trained model of this network. Showing random weights instead."
         )
         url.write("weights", "")
     name = url.follow("weights", key, {text: text for text in ("", *fitting)})
@@ -177,9 +173,9 @@ def _fits(card: Card, selection: Selection) -> bool:
 
 
 def _picture(
-    found: EffectiveField, photo: str, size: tuple[int, int, int], key: tuple[object, ...]
+    found: EffectiveField, photo: Picked, size: tuple[int, int, int], key: tuple[object, ...]
 ) -> None:
-    """Draw the field over the photo called `photo`; `key` is what decides on the field."""
+    """Draw the field over the `photo`; `key` is what decides on the field."""
     sides = size[1:]
     clipped = found.box.clip(*sides)
     core = found.core()
@@ -193,9 +189,9 @@ def _picture(
     st.subheader(sentence, anchor=False)
     # Beside the boxes, not in them: so the browser moves the boxes and keeps what stays.
     under = networks.html(
-        (*key, photo),
+        (*key, photo.key),
         lambda: charts.pictures(
-            encode_png(_seen(sample_photos()[photo], size)),
+            encode_png(_seen(photo.data, size)),
             encode_png(charts.heat_map(found.density)),
         ),
     )

@@ -5,16 +5,11 @@ import streamlit as st
 from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.explore import portrait, views
 from cnnviz.ui.explore.pick import pick
-from cnnviz.ui.look import panels
 from cnnviz.ui.look.format import plain
 
 
 def show() -> None:
-    """Write the page."""
-    panels.head(
-        "Explore",
-        "Look inside a network: what it computes, layer by layer, and what that costs.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     selection, problems = pick()
     # However many parts these are, those below keep their places, so that a browser keeps them too.
     with st.container():

@@ -14,6 +14,7 @@ from cnnviz.anatomy import Layer
 from cnnviz.anatomy.markdown import to_markdown
 from cnnviz.ui.cache.anatomy import networks
 from cnnviz.ui.look import panels
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick.layer_picker import KINDS
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.pick.subject_picker import first_weights
@@ -43,8 +44,8 @@ def table(selection: Selection) -> None:
 def _table(selection: Selection) -> None:
     frame = networks.layer_frame(*selection.arguments)
     st.header("Layer by layer", anchor=False)
-    if unknown := _unknown_layer(selection, frame):
-        st.warning(f"{url.quoted(unknown)} is no part of this network: no row is chosen.")
+    if asked := _unknown_layer(selection, frame):
+        st.warning(f"{quoted(asked)} is no part of this network: no row is chosen.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _follow_search()
         wanted = st.text_input(
@@ -57,7 +58,7 @@ def _table(selection: Selection) -> None:
         shown = _sorted(frame[_found(frame, wanted)], order)
         _downloads(selection, shown, wanted.strip())
     if shown.empty:
-        st.info(f"No layer or operator of this network contains {url.quoted(wanted)}.")
+        st.info(f"No layer or operator of this network contains {quoted(wanted)}.")
         return
     chosen = shown["path"] == url.read("layer")
     columns: dict[str, ColumnConfig | ButtonColumnResult] = {

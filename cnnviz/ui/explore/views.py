@@ -54,12 +54,7 @@ def problems() -> list[str]:
         "colour": picture.COLOURS,
         "photo": [*sample_photos()],
     }
-    found = []
-    for key, names in known.items():
-        asked = url.read(key)
-        if asked is not None and asked not in names:
-            found.append(url.unknown(key, asked, names))
-    return found
+    return url.problems(known)
 
 
 @url.fragment

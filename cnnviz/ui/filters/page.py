@@ -4,21 +4,16 @@ import streamlit as st
 
 from cnnviz.errors import CnnvizError
 from cnnviz.ui.filters import grid, maps, pick
-from cnnviz.ui.look import panels
 from cnnviz.ui.state import url
 
 
 def show() -> None:
-    """Write the page."""
-    panels.head(
-        "Filters and feature maps",
-        "See what each filter of a network looks for, and where it finds it in your photo.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     try:
         look = pick.pick()
         if look.view == "filters":
             grid.show(look)
-        else:
+        elif look.photo:
             maps.show(look)
     except CnnvizError as error:
         st.error(str(error))

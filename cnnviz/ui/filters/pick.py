@@ -13,6 +13,7 @@ from cnnviz.ui.cache import subjects
 from cnnviz.ui.cache.sight import filter_sets
 from cnnviz.ui.filters.state import Look, View
 from cnnviz.ui.look.format import size
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick import layer_picker, photo_picker, subject_picker
 from cnnviz.ui.state import url
 
@@ -46,7 +47,7 @@ def pick() -> Look:
         view = _keep_view(subject, kernels, maps)
     with row:
         layer = _pick_layer(subject, view, kernels, maps, notes)
-        photo = photo_picker.pick_photo(subject)
+        photo = photo_picker.pick_photo(subject, notes)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "View",
@@ -58,7 +59,7 @@ def pick() -> Look:
         )
         layer_picker.link_to_explore(subject, layer)
         _table(subject, layer)
-    return Look(subject, view, layer, photo)
+    return Look(subject, view, layer, photo or b"")
 
 
 def _kernels(subject: Subject) -> dict[str, str]:
@@ -83,7 +84,7 @@ def _keep_view(subject: Subject, kernels: dict[str, str], maps: dict[str, Layer]
     if new and asked not in kernels and asked not in maps and state["view"] == "filters":
         known = {layer.path for layer in subjects.trace_of(subject).layers}
         why = "has no filters and no feature maps" if asked in known else "is no layer of it"
-        st.warning(f"{url.quoted(asked or '')} {why}. Showing another layer of {subject.title}.")
+        st.warning(f"{quoted(asked or '')} {why}. Showing another layer of {subject.title}.")
     view: View = state["view"]
     return view
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +17,19 @@ from cnnviz.networks.subjects import Subject
 from cnnviz.sight import Filters
 from cnnviz.ui.cache import subjects
 from cnnviz.ui.filters.tiling import PART
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick import layer_picker
-from cnnviz.ui.state import links, url
+from cnnviz.ui.state import automatic, links, url
 
 View = Literal["filters", "maps"]
 
 
 @dataclass(frozen=True)
 class Look:
-    """A subject, what is shown of it and at which layer, and the photo (a file's bytes)."""
+    """A subject, what is shown of it and at which layer, and the photo (a file's bytes).
+
+    No bytes: the visitor's file is no photo, and no other one is shown in its place.
+    """
 
     subject: Subject
     view: View
@@ -41,24 +46,27 @@ class Look:
 def press(unit: int) -> None:
     """Choose a unit; for callbacks, before the pickers are written."""
     st.session_state["unit"] = str(unit)
+    automatic.chosen("unit")
 
 
 def keep_unit(look: Look, count: int, default: int) -> int:
     """Bring the URL and the picker of the unit together; call it before `pick_unit`.
 
-    Another layer starts at its `default`, unless a link names the unit.
+    Another layer, or another photo, starts at its `default`, unless the visitor or a link chose.
     """
     state = st.session_state
     of = (look.subject.name, look.layer, look.view)
     if state.get("unit-of", of)[:2] != of[:2]:
         if url.read("unit") == url.seen().get("unit"):
             url.write("unit", "")
-        state.pop("unit", None)
+        automatic.forget("unit")
     state["unit-of"] = of
     options = [str(unit) for unit in range(count)]
     asked = url.read("unit")
     if asked is not None and asked not in options and asked != url.seen().get("unit"):
-        st.warning(f"{look.layer} has no unit {url.quoted(asked)}: its units are 0 to {count - 1}.")
+        st.warning(f"{look.layer} has no unit {quoted(asked)}: its units are 0 to {count - 1}.")
+    linked = asked in options and asked != url.seen().get("unit")
+    automatic.begin("unit", str(default), hashlib.sha256(look.photo).digest(), linked=linked)
     url.keep_choice("unit", options, str(default))
     return int(state["unit"])
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-import cnnviz.architectures  # noqa: F401 - fills the registry
+import cnnviz.families  # noqa: F401 - registers the families
 from cnnviz.ui.home.road import road
 from cnnviz.ui.state import links
 

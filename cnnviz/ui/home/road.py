@@ -25,13 +25,12 @@ def road() -> None:
 
 
 def _milestone(family: Architecture) -> None:
-    first = registry.list_variants(family.name)[0]
     with st.container(key=f"milestone-{family.name}", gap=None):
         drawing(
             f'<div class="milestone" style="--family:{family_variable(family.name)}">'
             f'{glyph(family.name)}<span class="year">{family.year}</span></div>'
         )
-        links.link("explore", family.title, variant=first.name)
+        links.link("explore", family.title, variant=family.first)
         st.html(f'<p class="motto">{escape(family.motto)}</p>')
 
 

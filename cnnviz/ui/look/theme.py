@@ -72,6 +72,7 @@ _RULES = """
 [data-testid="stPageLink"] a p { color: var(--accent); font-size: 1rem; font-weight: 600; }
 [data-testid="stPageLink"] a:hover p { text-decoration: underline; text-underline-offset: .2em; }
 .st-key-explore_row p { color: var(--accent); font-weight: 600; }  /* as the links beside it */
+.st-key-url_address { position: absolute; }  /* of the URL: nothing to see */
 .glyph { display: block; width: 100%; max-width: 120px; height: auto; overflow: visible; }
 .glyph * { stroke: var(--family); stroke-width: 1.4; stroke-linejoin: round; fill: none;
   vector-effect: non-scaling-stroke; }

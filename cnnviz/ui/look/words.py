@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_NAMES = {"cifar10": "CIFAR-10", "digits": "Digits"}
+_NAMES = {"cifar10": "CIFAR-10", "digits": "Digits", "photos": "photo crops"}
 
 
 def data_name(dataset: str) -> str:

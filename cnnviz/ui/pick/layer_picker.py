@@ -12,6 +12,7 @@ import streamlit as st
 from cnnviz.anatomy import Layer, format_shape
 from cnnviz.networks.subjects import Subject
 from cnnviz.ui.cache import subjects
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import links, url
 
@@ -65,7 +66,7 @@ def pick_layer(layers: dict[str, Layer], default: str, notes: DeltaGenerator | N
     # A name left over from another network is no mistake of the visitor's.
     if asked is not None and asked not in layers and asked != url.seen().get("layer"):
         (notes or st).warning(
-            f"{url.quoted(asked)} gives no feature maps in this network. Showing {default} instead."
+            f"{quoted(asked)} gives no feature maps in this network. Showing {default} instead."
         )
     url.keep_choice("layer", layers, default)
     return st.selectbox(

@@ -16,6 +16,7 @@ from cnnviz.networks.subjects import Subject, published_subject, random_subject,
 from cnnviz.prediction import survey_models
 from cnnviz.registry import Variant
 from cnnviz.ui.cache import subjects
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.state import links, url
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def pick_subject(notes: DeltaGenerator, families: Sequence[str] = ()) -> Subject
         if base in groups:  # a variant's name without trained weights
             asked = groups[base][0].name
         else:
-            missing = f"There is no model called {url.quoted(asked)}."
+            missing = f"There is no model called {quoted(asked)}."
             notes.warning(f"{missing} Showing {named[first].title}.")
             asked = first
     _keep(named, asked, first)
@@ -98,7 +99,7 @@ def first_weights(variant: Variant) -> str:
 
 
 def _trained() -> tuple[list[Subject], list[str]]:
-    models, problems = survey_models()
+    models, problems, _ = survey_models()
     subjects = [trained_subject(name, model) for name, model in models.items()]
     return sorted(subjects, key=_rank), list(problems.values())
 

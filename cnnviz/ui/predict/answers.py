@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import Counter
 from html import escape
@@ -12,14 +11,16 @@ import streamlit as st
 
 from cnnviz import registry
 from cnnviz.errors import CnnvizError
-from cnnviz.images import decode, display_name, encode_png, enlarge
+from cnnviz.images import decode
 from cnnviz.prediction import Prediction
 from cnnviz.training.saved.checkpoints import Checkpoint
 from cnnviz.ui.cache import trained
 from cnnviz.ui.look import theme
-from cnnviz.ui.look.format import milliseconds, percent
+from cnnviz.ui.look.format import milliseconds, percent, plain
 from cnnviz.ui.look.words import data_name, without_data
-from cnnviz.ui.predict.pickers import Image
+from cnnviz.ui.pick import photo_picker
+from cnnviz.ui.pick.photo_picker import Picked
+from cnnviz.ui.predict.seen import seen
 
 TOP = 3
 #: Answers drawn below a photo, by data set; a sweep leaves hundreds of models.
@@ -42,30 +43,26 @@ _STYLE = """<style>
 </style>"""
 
 
-def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
+def answers(place: int, picked: Picked, models: dict[str, Checkpoint]) -> None:
     """The photo at `place` among those shown, what the networks saw of it, and what each says."""
-    name, data = image
     try:
-        photo = decode(data, name)
+        decode(picked.data, picked.name)
     except CnnvizError as error:
         st.error(str(error))
         return
     found = []
     for model_name, checkpoint in models.items():
         try:
-            found.append(_ask(model_name, checkpoint, data))
+            found.append(_ask(model_name, checkpoint, picked.data))
         except CnnvizError as error:
             st.warning(str(error))
     st.html(_STYLE)
+    st.header(plain(picked.title), anchor=False)
     left, right = st.columns([1, 2.2], gap="large")
     with left:
-        st.image(
-            data if not photo.notes else photo.pixels,
-            caption=display_name(name),
-            width="stretch",
-            alt=f"The photo {display_name(name)}",
-        )
-        _seen(found)
+        st.image(picked.data, width="stretch", alt=f"The photo {picked.name}")
+        photo_picker.drop_button(picked, named=True)
+        seen(found, picked.notes)
     with right:
         by_data: dict[str, list[Prediction]] = {}
         for prediction in found:
@@ -78,27 +75,6 @@ def answers(place: int, image: Image, models: dict[str, Checkpoint]) -> None:
 def _ask(name: str, checkpoint: Checkpoint, data: bytes) -> Prediction:
     digest = hashlib.sha256(data).hexdigest()
     return trained.prediction(name, checkpoint.path, checkpoint.card.sha256, digest, data)
-
-
-def _seen(found: list[Prediction]) -> None:
-    """What is left of the photo at the networks' input size, pixel by pixel."""
-    shown: dict[bytes, Prediction] = {p.seen.tobytes(): p for p in found}
-    if not shown:
-        return
-    st.caption("What the networks see of it")
-    cells = []
-    for prediction in shown.values():
-        side = prediction.seen.shape[0]
-        picture = encode_png(enlarge(prediction.seen, max(1, 192 // side)))
-        source = base64.b64encode(picture).decode()
-        kind = "grey" if prediction.seen.shape[2] == 1 else "colour"
-        cells.append(
-            f'<figure><img src="data:image/png;base64,{source}" alt="The photo at {side} by {side} '
-            f'pixels, {kind}"><figcaption>{side} × {side}, {kind}</figcaption></figure>'
-        )
-    st.html(f'<div class="seen">{"".join(cells)}</div>')
-    for note in dict.fromkeys(note for p in found for note in p.notes):
-        st.caption(f"Note: {note}.")
 
 
 def _answers_of(dataset: str, found: list[Prediction], models: dict[str, Checkpoint]) -> None:
@@ -139,7 +115,7 @@ def _answer(prediction: Prediction, title: str) -> str:
         )
     )
     accuracy = "" if prediction.accuracy is None else f"{percent(prediction.accuracy)} on test · "
-    own = "" if prediction.model == variant.name else f" · run {escape(prediction.model)}"
+    own = "" if prediction.model == variant.name else f" · {escape(prediction.model)}"
     colour = theme.family_variable(variant.architecture)
     return (
         f'<section class="answer" style="--family:{colour}" '

@@ -2,20 +2,18 @@
 
 import streamlit as st
 
-from cnnviz.ui.look.panels import head
-from cnnviz.ui.pick import trained_models
+from cnnviz.ui.pick import photo_picker, trained_models
 from cnnviz.ui.predict import answers, pickers
 
 
 def show() -> None:
-    """Write the page."""
-    head(
-        "Predict",
-        "Show the trained networks a photo: each ranks the classes it knows.",
-    )
-    models = trained_models.trained_models()
-    images = pickers.pick_images()
-    asked = pickers.pick_models(models)
-    for place, image in enumerate(images):
+    """Write the page below its head, which is in `pages/`."""
+    models, _ = trained_models.trained_models()
+    notes = st.container()  # above the pickers, that share a row
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        photos = photo_picker.pick_several(notes, digits=pickers.only_digits(models))
+        asked = pickers.pick_models(models, notes)
+    photo_picker.say(st.container())
+    for place, photo in enumerate(photos):
         st.divider()
-        answers.answers(place, image, asked)
+        answers.answers(place, photo, asked)

@@ -1,60 +1,56 @@
-"""The pickers of the page Predict: which photos, and which networks are asked."""
+"""The picker of the page Predict: which networks are asked."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cnnviz.training.saved.checkpoints import Checkpoint
-from cnnviz.ui.cache.photos import samples
-from cnnviz.ui.pick.photo_picker import FILE_TYPES
+from cnnviz.ui.look.refusals import left_out
+from cnnviz.ui.state import url
 
-UPLOAD_MB = 10
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
-
-Image = tuple[str, bytes]
-
-
-def pick_images() -> list[Image]:
-    """Uploaded photos, or a sample where none was uploaded."""
-    upload, sample = st.columns([3, 2], gap="large")
-    with upload:
-        files = st.file_uploader(
-            "Your photos",
-            type=FILE_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=UPLOAD_MB,
-            key="photos",
-            help="They stay on this machine, in memory, for as long as this page is open.",
-        )
-    photos = samples()
-    with sample:
-        chosen = st.selectbox(
-            "Or a sample photo",
-            list(photos),
-            key="sample",
-            bind="query-params",
-            disabled=bool(files),
-            help="Photos that scikit-image ships, and a digit that no network was trained on",
-        )
-    if files:
-        return [(file.name, file.getvalue()) for file in files]
-    return [(chosen, photos[chosen])]
+#: The picker of the networks that are asked.
+_ASKED = "asked"
 
 
-def pick_models(models: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
-    """Which models are asked: all of them unless some are chosen."""
-    wanted = st.query_params.get_all("model")
-    default = [name for name in wanted if name in models]
+def only_digits(models: dict[str, Checkpoint]) -> bool:
+    """Tell whether all models that the page is opened for, or all there are, read digits."""
+    wanted = [name for name in url.read_all("model") if name in models]
+    return all(models[name].card.dataset == "digits" for name in wanted or models)
+
+
+def pick_models(models: dict[str, Checkpoint], notes: DeltaGenerator) -> dict[str, Checkpoint]:
+    """Which models are asked: all of them unless some are chosen; the URL has those as ``model``.
+
+    What a link asks for and is not there is said in `notes`.
+    """
+    state, asked = st.session_state, url.read_all("model")
+    wanted = [name for name in asked if name in models]
+    if len(wanted) < len(asked):
+        notes.warning(left_out("trained network", [n for n in asked if n not in models]))
     if len(models) == 1:
         return models
+    url.chosen_by(_ASKED)
+    if _ASKED not in state or asked != url.seen().get(_ASKED):
+        state[_ASKED] = wanted
+    # Assigned in any case: Streamlit forgets a picker's value with the page that it stood on.
+    state[_ASKED] = [name for name in state[_ASKED] if name in models]
     chosen = st.multiselect(
         "Networks",
         list(models),
-        default=default,
         format_func=lambda name: label(name, models[name]),
         placeholder=f"All {len(models)} trained networks",
-        key="asked",
+        key=_ASKED,
     )
+    with url.collected():
+        if chosen != wanted:
+            url.write("model", ",".join(chosen))
+            asked = chosen
+        url.seen()[_ASKED] = asked
     return {name: models[name] for name in chosen} or models
 
 

@@ -50,8 +50,8 @@ class Job:
     def _report(self, done: int, total: int) -> None:
         self.done, self.total = done, total
 
-    def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds` and tell whether the work has ended."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait up to `seconds`, else to the end, and tell whether the work has ended."""
         return self._ended.wait(seconds)
 
     def result(self) -> Any:  # noqa: ANN401

@@ -3,13 +3,16 @@
 Streamlit's own ``bind="query-params"`` writes and reads a picker's labels, where a link holds
 names, and leaves out a first choice, which may be another one tomorrow.
 
-Each parameter that Streamlit is given becomes an entry of the browser's history at once. What the
-run of a page writes is therefore collected and becomes one entry, so that Back leaves the page.
+Each parameter that Streamlit is given becomes an entry of the browser's history at once. What a run
+writes is therefore collected: after a choice it becomes one entry, which Back undoes. The run that
+a visitor arrives with makes none: what the page shows then replaces the address that led to it, so
+that one press of Back leaves, and a copied address opens what is seen on any machine.
 
 With each message the browser sends the URL that it has, which is an old one where a visitor is
 quicker than the answer to the choice before: taken at its word it would undo that choice. So the
 session keeps the URL that it gave last, and believes another one only where a whole page runs that
-Back or Forward led to, or none of whose choices has changed, as after a link.
+Back or Forward led to, or none of whose choices has changed, as after a link. Streamlit's own idea
+of the URL is not told of the replacement, and is known for what it is: see `_Session.stale`.
 
 A visitor who is quick also ends a run before it is done: Streamlit does so at any access to
 `st.session_state` and at whatever is written to the page. So what is kept here is an object that is
@@ -26,9 +29,11 @@ from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from cnnviz.ui.look.format import plain
+from cnnviz.ui.look.refusals import unknown
+from cnnviz.ui.state import address
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,24 +43,34 @@ T = TypeVar("T")
 class _Session:
     """What a visitor's URL is, as far as it is known here."""
 
-    #: The page that ran last; "" before any did.
+    #: The page that ran last, a key of `links.PAGES`; "" before any did.
     page: str = ""
     #: What the URL says, or will say when the page has run.
     query: dict[str, list[str]] = field(default_factory=dict)
-    #: What the browser was told last, or had told itself.
-    told: dict[str, list[str]] = field(default_factory=dict)
+    #: What the browser was told last, or had told itself; None where it is to be told anyway.
+    told: dict[str, list[str]] | None = field(default_factory=dict)
     #: The pickers whose choices the URL has, too, and what they said at the end of the last run.
     choices: dict[str, Any] = field(default_factory=dict)
     #: What pages remember, see `seen`.
     seen: dict[str, Any] = field(default_factory=dict)
-    #: Whether the visitor came from another page or through the history. An answer to what was
-    #: there before may have reached the browser when it was at this URL already, and replaced it.
+    #: Whether the visitor has just come: by a link, an address, or the history. An answer to what
+    #: was there before may have reached the browser when it was at this URL already, and replaced
+    #: it: so the URL is given to it again even where the page has nothing to add.
     arrived: bool = False
+    #: What the browser may go on sending though its URL says more since the visitor arrived: the
+    #: query that led here, and the last one of the page before.
+    stale: list[dict[str, list[str]]] = field(default_factory=list)
+    #: Where a page that runs writes the script that replaces the address.
+    place: DeltaGenerator | None = None
+    #: How often that was done.
+    replaced: int = 0
 
-    def believe(self) -> None:
+    def arrive(self) -> None:
         """Take the query that the browser sent for what the URL says."""
-        self.told = {key: st.query_params.get_all(key) for key in st.query_params}
-        self.query = dict(self.told)
+        sent = _sent()
+        self.stale = [sent, self.told or {}]
+        self.told, self.query = sent, dict(sent)
+        self.arrived = True
 
 
 #: Stands between the words of one parameter: in a URL as it is, and in no name.
@@ -73,7 +88,8 @@ def _session() -> _Session:
             st.session_state[_KEY] = _Session()
         kept: _Session = st.session_state[_KEY]
         if not kept.page:
-            kept.believe()
+            kept.told = _sent()
+            kept.query = dict(kept.told)
         return kept
     return session
 
@@ -89,11 +105,13 @@ def collected(page: str = "") -> Iterator[None]:
         yield
         return
     session = _session()
+    # Its style takes it out of the page: what comes and goes in it moves nothing.
+    session.place = st.container(key="url_address") if page else None
     if page:
-        back, other = _came_through_history(), bool(session.page) and page != session.page
-        if back or other or not session.page or _may_be_elsewhere(session):
-            session.believe()
-            session.arrived = session.arrived or back or other
+        if _came_through_history() or page != session.page:
+            session.arrive()
+        elif _may_be_elsewhere(session):  # a link to the page that is shown: an entry of its own
+            session.query, session.told = _sent(), None
         session.page = page
     token = _COLLECTING.set(session)
     try:
@@ -101,6 +119,11 @@ def collected(page: str = "") -> Iterator[None]:
     finally:
         _COLLECTING.reset(token)
     _flush(session)
+
+
+def _sent() -> dict[str, list[str]]:
+    """Return the query that the browser sent with what it asked for."""
+    return {key: st.query_params.get_all(key) for key in st.query_params}
 
 
 def _came_through_history() -> bool:
@@ -131,7 +154,8 @@ def _may_be_elsewhere(session: _Session) -> bool:
     """
     state = st.session_state
     chosen = any(key in state and state[key] != was for key, was in session.choices.items())
-    return not chosen and session.query == session.told
+    known = (session.told, *session.stale)
+    return not chosen and session.query == session.told and _sent() not in known
 
 
 def fragment(draw: Callable[P, None]) -> Callable[P, None]:
@@ -149,9 +173,16 @@ def fragment(draw: Callable[P, None]) -> Callable[P, None]:
 def _flush(session: _Session) -> None:
     state = st.session_state
     session.choices = {key: state[key] for key in session.choices if key in state}
-    if session.query != session.told or session.arrived:
+    if session.arrived and not _came_through_history():
+        if session.place is None:
+            return  # a callback: the page that follows says it
+        session.replaced += 1
+        address.replace(session.place, session.page, session.query, session.replaced)
+    elif session.arrived or session.query != session.told:
+        # An entry of the history, but after Back or Forward, where Streamlit replaces the address.
         st.query_params.from_dict(session.query)  # ends here where another run was asked for
-        session.told, session.arrived = dict(session.query), False
+        session.stale = []
+    session.told, session.arrived = dict(session.query), False
 
 
 def stop() -> NoReturn:
@@ -161,8 +192,14 @@ def stop() -> NoReturn:
 
 
 def rerun() -> NoReturn:
-    """Run the page again, as `st.rerun` does, once the URL says what is chosen."""
-    _flush(_session())
+    """Run the page again, as `st.rerun` does, once the URL says what is chosen.
+
+    Where the visitor has just arrived, it is the next run that says so: it clears this one's script
+    away before the browser has run it.
+    """
+    session = _session()
+    if not session.arrived:
+        _flush(session)
     st.rerun()
 
 
@@ -174,6 +211,12 @@ def query() -> dict[str, str]:
 def read(key: str) -> str | None:
     """Return what the URL says of `key`, or will say when the page has run; None for nothing."""
     return query().get(key)
+
+
+def read_all(key: str) -> list[str]:
+    """Return the names that the URL gives `key`: with commas, or one by one."""
+    values = _session().query.get(key, [])
+    return [name for name in dict.fromkeys(",".join(values).split(",")) if name]
 
 
 def write(key: str, value: str) -> None:
@@ -192,22 +235,25 @@ def remember(key: str, value: str) -> None:
         seen()[key] = value
 
 
-def quoted(asked: str) -> str:
-    """Quote what the URL says in a sentence, cut to 60 characters and free of Markdown."""
-    return f"“{plain(asked if len(asked) <= 60 else f'{asked[:59]}…')}”"
+def problems(known: Mapping[str, Sequence[str]]) -> list[str]:
+    """Name the choices that the URL asks for and that there are not, as `unknown` does.
+
+    `known` has the names that each parameter can have, the one that is shown then first.
+    """
+    asked = query()
+    return [
+        unknown(key, asked[key], names)
+        for key, names in known.items()
+        if key in asked and asked[key] not in names
+    ]
 
 
-def unknown(key: str, asked: str, names: Sequence[str]) -> str:
-    """Say that `asked` is none of the `names` that `key` can have: the first is shown."""
-    others = f"{', '.join(names[:-1])} or {names[-1]}"
-    return f"There is no {key} called {quoted(asked)}; it can be {others}. Showing {names[0]}."
-
-
-def keep_choice(key: str, options: Collection[str], default: str) -> None:
+def keep_choice(key: str, options: Collection[str], default: str) -> str:
     """Let the URL's parameter `key` and the picker with that key say the same; call it before.
 
     The URL wins where it is not what was written here last: a deep link, or the browser's back
-    button. Where neither names one of `options`, `default` is chosen.
+    button. Where neither names one of `options`, `default` is chosen. Returns what `unknown` says
+    where the URL asks for what is no option, else "".
     """
     chosen_by(key)
     state, asked = st.session_state, read(key)
@@ -216,8 +262,10 @@ def keep_choice(key: str, options: Collection[str], default: str) -> None:
     elif state.get(key) not in options:
         state[key] = default
     # Assigned in any case: Streamlit forgets a picker's value with the page that it stood on.
-    state[key] = state[key]
-    remember(key, state[key])
+    chosen = state[key] = state[key]
+    fresh = asked is not None and asked not in options and asked != seen().get(key)
+    remember(key, chosen)
+    return unknown(key, asked or "", [*options], chosen) if fresh else ""
 
 
 def follow(parameter: str, key: str, values: Mapping[str, T]) -> T:

@@ -3,18 +3,12 @@
 import streamlit as st
 
 from cnnviz import runs
-from cnnviz.ui.look import panels
 from cnnviz.ui.train import actions, queue, watch
 from cnnviz.ui.train.request import request_form
 
 
 def show() -> None:
-    """Write the page."""
-    panels.head(
-        "Train",
-        "Start training runs and watch them learn. Each has a process of its own: close the page, "
-        "even the app, and it goes on.",
-    )
+    """Write the page below its head, which is in `pages/`."""
     request_form.new_runs()
     st.divider()
     survey = runs.survey_runs()

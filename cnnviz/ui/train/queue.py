@@ -15,12 +15,14 @@ from cnnviz.runs import Run, Summary
 from cnnviz.settings import runs_dir
 from cnnviz.ui.cache import run_data
 from cnnviz.ui.look.recipe_words import setting_label, value_text, within
+from cnnviz.ui.look.refusals import quoted
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.state import url
 from cnnviz.ui.train import actions, compare
 from cnnviz.ui.train.words import STATES, day_and_time, duration
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from streamlit.elements.lib.column_types import ColumnConfig
 
 #: Seconds between two looks at all runs while one of them is active.
@@ -56,8 +58,9 @@ def ask_clusters(found: Sequence[Run]) -> None:
 def show(found: Sequence[Run]) -> None:
     """Write the table of all runs, newest first, which is drawn again while any is active."""
     st.header(f"{len(found):,} runs", anchor=False)
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        url.keep_choice("list", _VIEWS, "runs")
+        unknown = url.keep_choice("list", _VIEWS, "runs")
         view = st.segmented_control(
             "Show",
             list(_VIEWS),
@@ -66,7 +69,9 @@ def show(found: Sequence[Run]) -> None:
             required=True,
             label_visibility="collapsed",
         )
-        chosen = _pick_request(found)
+        chosen = _pick_request(found, notes)
+    if unknown:
+        notes.warning(unknown)
     if chosen is not None:
         _request_buttons(chosen)
         found = chosen
@@ -77,11 +82,14 @@ def show(found: Sequence[Run]) -> None:
     st.fragment(_table, run_every=LOOK if live else None)([run.id for run in found])
 
 
-def _pick_request(found: Sequence[Run]) -> list[Run] | None:
+def _pick_request(found: Sequence[Run], notes: DeltaGenerator) -> list[Run] | None:
     """Write the filter by request, where one asked for several runs; None for all of them."""
     of_run = {run.id: run.about.request for run in found}
     counts = Counter(request for request in of_run.values() if request)
     several = [request for request, count in counts.items() if count > 1]
+    asked = url.read("request")
+    if asked is not None and asked not in several:
+        notes.warning(f"There is no request {quoted(asked)} of several runs: all are shown.")
     if not several:
         url.write("request", "")
         return None

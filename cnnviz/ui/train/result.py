@@ -8,6 +8,7 @@ from cnnviz.runs import Run
 from cnnviz.runs.trainer.snapshots import list_snapshots
 from cnnviz.ui.cache import run_data
 from cnnviz.ui.look.evaluation import evaluated
+from cnnviz.ui.pick import photo_picker
 from cnnviz.ui.state import links
 
 
@@ -15,7 +16,8 @@ def ways_on(run: Run) -> None:
     """Write links to where the model of a finished run can be looked at."""
     name = run_data.model_name(run)
     with st.container(horizontal=True, gap="medium"):
-        links.link("predict", "Ask it about a photo →", model=name)
+        shown = photo_picker.for_dataset(run.recipe.dataset)
+        links.link("predict", "Ask it about a photo →", model=name, **shown)
         links.link("filters", "See its filters →", model=name)
         links.link("deconvnet", "See what its units see →", model=name)
         if list_snapshots(run):

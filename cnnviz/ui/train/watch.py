@@ -19,6 +19,7 @@ from cnnviz.ui.look import theme
 from cnnviz.ui.look.format import percent, si
 from cnnviz.ui.look.panels import Fact, chart, facts
 from cnnviz.ui.look.recipe_words import setting_label, value_text, within
+from cnnviz.ui.look.refusals import left_out, quoted
 from cnnviz.ui.look.words import data_name
 from cnnviz.ui.state import url
 from cnnviz.ui.train import actions, compare, result
@@ -38,7 +39,7 @@ def keep_run(found: dict[str, Run]) -> None:
     training = next((run_id for run_id, run in found.items() if run.is_training), None)
     url.keep_choice("run", found, training or next(iter(found)))
     if before and before not in found:
-        st.info(f"There is no run {url.quoted(before)} any more: below is another one.")
+        st.info(f"There is no run {quoted(before)} any more: below is another one.")
 
 
 def show(found: dict[str, Run]) -> None:
@@ -57,10 +58,13 @@ def show(found: dict[str, Run]) -> None:
 def _pick(found: dict[str, Run]) -> list[Run]:
     """Write the two pickers and return the runs that they say, the watched one first."""
     labels = {run_id: run_label(run) for run_id, run in found.items()}
+    notes = st.container()
     left, right = st.columns(2)
     chosen = left.selectbox("Run", list(found), format_func=labels.__getitem__, key="run")
     others = [run_id for run_id in found if run_id != chosen]
-    recipe_form.keep_names("with", others, [], compare.MOST - 1)
+    missing = recipe_form.keep_names("with", others, [], compare.MOST - 1)
+    if missing:
+        notes.warning(left_out("other run", missing))
     compared = right.multiselect(
         "Compare with",
         others,
@@ -177,6 +181,7 @@ def _facts(run: Run, metrics: Metrics) -> list[Fact]:
             "Images a second",
             rate_text(rate) if rate else "–",
             f"{status.device} {status.precision}".strip(),
+            "of the training steps alone, without evaluating and saving" if rate else "",
         ),
         Fact(
             "Time trained" if ended else "Time left",

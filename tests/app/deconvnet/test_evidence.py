@@ -8,13 +8,13 @@ VIEW = "evidence.heat_maps"
 
 
 def test_opens_with_the_three_maps_and_grad_cam():
-    app = opened(VIEW, "resnet20_cifar", sample="horse")
-    assert app.selectbox(key="layer").value == "layer3.2.relu2"
+    app = opened(VIEW, "alexnet_cifar", sample="cat")
+    assert app.selectbox(key="layer").value == "features.11"
     titles = headings(app)
-    assert titles[0].startswith("One square takes horse from ")
+    assert titles[0].startswith("One square takes cat from ")
     assert any("of its activity" in title for title in titles)
-    assert any(title.startswith("Answer: horse in ") for title in titles)
-    assert any(title.startswith("Grad-CAM: half of the evidence for horse") for title in titles)
+    assert any(title.startswith("Answer: cat in ") for title in titles)
+    assert any(title.startswith("Grad-CAM: half of the evidence for cat") for title in titles)
     assert len(app.get("plotly_chart")) == 4
     page = html_of(app)
     for alt in ("The photo with a grey square", "Map of unit", "Reconstruction of unit"):
@@ -24,7 +24,7 @@ def test_opens_with_the_three_maps_and_grad_cam():
 
 def test_a_link_brings_class_square_and_step():
     app = opened(
-        VIEW, "resnet20_cifar", sample="horse", **{"class": "5", "square": "12", "step": "4"}
+        VIEW, "resnet20_cifar", sample="cat", **{"class": "5", "square": "12", "step": "4"}
     )
     assert app.selectbox(key="class").value == "5"
     titles = headings(app)
@@ -35,7 +35,7 @@ def test_a_link_brings_class_square_and_step():
     app.selectbox(key="class").set_value("answer").run()
     assert not app.exception
     assert app.query_params["class"] == "answer"
-    assert any(title.startswith("Horse: ") for title in headings(app))
+    assert any(title.startswith("Cat: ") for title in headings(app))
 
 
 def test_a_choice_that_is_not_there_falls_back():

@@ -149,6 +149,7 @@ def test_random_weights_say_so_and_cifar_is_said_to_be_missing():
     app = opened(model="lenet5_cifar@random")
     assert "These weights are random" in app.info[0].value
     assert "CIFAR-10 is not on this machine" in app.warning[0].value
+    assert "2,000 **photo crops**" in app.warning[0].value
     assert units_of(app)
 
 

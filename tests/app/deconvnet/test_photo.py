@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.images import decode, sample_photos
+from cnnviz.images import decode, encode_png, sample_photos
 from cnnviz.networks.subjects import find_subject
 from cnnviz.settings import ROOT
 from cnnviz.sight import feature_maps
@@ -130,21 +130,62 @@ def test_another_layer_after_another_network_is_its_own():
 def test_a_photo_of_ones_own_and_a_broken_one():
     app = opened(model="lenet5_cifar")
     before = tiles(app)["html"]
-    upload = app.file_uploader(key="own_photo")
-    upload.set_value(("rocket.png", sample_photos()["rocket"], "image/png")).run()
+    rocket = ("rocket.png", sample_photos()["rocket"], "image/png")
+    app.file_uploader[0].set_value(rocket).run()
     assert not app.exception
     assert tiles(app)["html"] != before
-    app.file_uploader(key="own_photo").set_value(("broken.png", b"no picture", "image/png")).run()
+    app.file_uploader[0].set_value(("broken.png", b"no picture", "image/png")).run()
     assert not app.exception
     assert "broken.png" in app.error[0].value
+    assert not app.get("bidi_component")  # nothing of another photo
+    next(b for b in app.button if b.label == "Back to your photo").click().run()
+    assert not app.error
+    next(b for b in app.button if b.label == "Drop it").click().run()
     assert tiles(app)["html"] == before
+
+
+def noise_photo(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return (f"{seed}.png", encode_png(pixels), "image/png")
+
+
+def strongest(app, data, layer="layer2.0.relu1"):
+    subject = find_subject("resnet20_cifar")
+    inputs, _ = subject.look_at(decode(data))
+    maps = feature_maps(subject.load(), inputs, [layer])[layer][0]
+    return int(maps.flatten(1).amax(1).argmax())
+
+
+def test_the_automatic_unit_follows_the_photo_until_one_was_chosen():
+    app = opened(model="resnet20_cifar", layer="layer2.0.relu1")
+    first = app.selectbox(key="deconv_unit").value
+    assert first == strongest(app, sample_photos()["cat"])
+    photos = [noise_photo(seed) for seed in range(8)]
+    units = [strongest(app, data) for _, data, _ in photos]
+    other = next(i for i, unit in enumerate(units) if unit != first)
+    app.file_uploader[0].set_value(photos[other]).run()
+    assert app.selectbox(key="deconv_unit").value == units[other]
+    assert app.query_params["unit"] == str(units[other])
+    app.selectbox(key="sample").set_value("cat").run()
+    assert app.selectbox(key="deconv_unit").value == first
+    chosen = (first + 1) % 32
+    app.selectbox(key="deconv_unit").set_value(chosen).run()
+    app.selectbox(key="sample").set_value("coffee").run()
+    assert app.selectbox(key="deconv_unit").value == chosen
+    assert not app.exception
+
+
+def test_a_unit_of_the_link_stays_with_another_photo():
+    app = opened(model="resnet20_cifar", layer="layer2.0.relu1", unit="5")
+    app.file_uploader[0].set_value(noise_photo(1)).run()
+    assert app.selectbox(key="deconv_unit").value == 5
 
 
 def test_a_grey_photo_is_taken():
     buffer = io.BytesIO()
     Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(buffer, "PNG")
     app = opened(model="lenet5_cifar")
-    app.file_uploader(key="own_photo").set_value(("grey.png", buffer.getvalue(), "image/png")).run()
+    app.file_uploader[0].set_value(("grey.png", buffer.getvalue(), "image/png")).run()
     assert not app.exception
     assert not app.error
 

@@ -219,7 +219,7 @@ def test_a_finished_run_shows_what_it_reached_and_leads_on(finished):
     assert "on all test images, once" in shown
     here = f"model={finished.id}"
     assert {label: target for label, target in links_of(app).items() if label[:3] != "Tra"} == {
-        "Ask it about a photo →": ("predict", here),
+        "Ask it about a photo →": ("predict", f"{here}&sample=handwritten+digit"),
         "See its filters →": ("filters", here),
         "See what its units see →": ("deconvnet", here),
         "See its units evolve →": ("deconvnet", f"{here}&view=evolution"),

@@ -8,7 +8,7 @@ import torch
 from cnnviz.__main__ import main
 from cnnviz.runs import create_run
 from cnnviz.runs.trainer import worker
-from cnnviz.runs.trainer.worker import recompute
+from cnnviz.runs.trainer.recompute import recompute
 from cnnviz.training import data, loop
 from cnnviz.training.augment import normalise
 from cnnviz.training.recipe import default_recipe

@@ -19,6 +19,7 @@ from cnnviz.images import Photo
 from cnnviz.networks.subjects import find_subject
 from cnnviz.prediction import prepare
 from cnnviz.runs.trainer import worker
+from cnnviz.runs.trainer.recompute import recompute
 from cnnviz.runs.trainer.start import starting_weights
 from cnnviz.settings import runs_dir
 from cnnviz.training import data, loop
@@ -135,7 +136,7 @@ def test_the_card_says_how_a_photo_is_seen_and_prediction_does_it(fine_tuned):
     (checkpoint,) = list_checkpoints(fine_tuned.path)
     card = checkpoint.card
     assert (card.input_size, card.resize) == ((3, 64, 64), 70)
-    again = worker.recompute(str(checkpoint.path))
+    again = recompute(str(checkpoint.path))
     assert again["accuracy"] == card.accuracy
     assert again["loss"] == card.loss
     pixels = np.random.default_rng(0).integers(0, 200, (50, 50, 3), dtype=np.uint8)

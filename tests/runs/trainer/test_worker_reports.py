@@ -1,5 +1,7 @@
 """What the trainer says of a run beside its numbers: rates, notices, and memory that ran out."""
 
+import time
+
 import pytest
 import torch
 
@@ -27,6 +29,28 @@ def test_each_record_has_the_rate_of_multiply_accumulates():
         expected = 3 * 325_680 * record["images_per_second"]
         assert record["macs_per_second"] == pytest.approx(expected, abs=1)
     assert list_checkpoints(run.path)[0].card.macs == 325_680
+
+
+def test_a_slow_evaluation_takes_nothing_from_a_run_s_rate_and_counts_in_its_time(monkeypatch):
+    evaluate = loop.Trainer.evaluate
+
+    def slow(self, *arguments):
+        time.sleep(1.5)
+        return evaluate(self, *arguments)
+
+    monkeypatch.setattr(loop.Trainer, "evaluate", slow)
+    run = new_run(epochs=3)
+    forecasts = []
+    assert worker.execute(run, "cpu", lambda _: forecasts.append(run.status.eta)) == "done"
+    card, status = list_checkpoints(run.path)[0].card, run.status
+    assert status.seconds > 3.0  # with the evaluations before the last epoch's end
+    assert card.images_per_second == pytest.approx(status.images_per_second, rel=0.01)
+    assert card.seconds > 4.5
+    # 3 × 1,197 images in the seconds that are left for steps.
+    assert status.images_per_second > 3 * 1197 / (status.seconds - 2 * 1.5)
+    metrics = run.metrics()
+    assert metrics.steps[-1]["images_per_second"] > 3 * 1197 / status.seconds
+    assert max(filter(None, forecasts)) > 0.5 * 1.5  # an epoch that is left has its evaluation
 
 
 def test_a_compiler_that_fails_is_said_with_the_run(monkeypatch):

@@ -89,7 +89,6 @@ def test_random_weights_are_said_to_be_random(call, tmp_path):
         (["--layer", "s2", "--top", "0"], None, 2, "1 or more"),
         (["--layer", "s2", "--images", "nowhere"], None, 2, "nowhere is none"),
         (["--layer", "s2"], "nothing", 1, "no trained model called 'nothing'"),
-        (["--layer", "features.1"], "alexnet@imagenet", 2, "--images FOLDER"),
     ],
 )
 def test_the_command_refuses(call, tmp_path, arguments, model, status, message):
@@ -97,6 +96,14 @@ def test_the_command_refuses(call, tmp_path, arguments, model, status, message):
     assert (got, found) == (status, None)
     assert message in err
     assert not (tmp_path / "units.png").exists()
+
+
+def test_without_cifar10_a_network_of_photos_is_shown_photo_crops(call):
+    status, found, err = call("--layer", "relu1", model="lenet5_cifar@random")
+    assert status == 0
+    assert "cifar10 are not on this machine, so these are photo crops" in err
+    assert "--images FOLDER" in err
+    assert max(max(unit["indices"]) for unit in found["units"]) < 2_000
 
 
 def test_deconv_writes_its_arrays(finished, tmp_path, capsys):

@@ -29,7 +29,6 @@ class Recorder:
 
 
 def trained(**changes):
-    # One batch an epoch: each shape of the input is compiled for itself.
     settings = {"epochs": 2, "batch_size": 32, "holdout": 1405, "precision": "fp32", **changes}
     recipe = default_recipe("lenet5_cifar", "digits", **settings)
     trainer = loop.Trainer(recipe, data.load("digits"), CPU)
@@ -94,6 +93,59 @@ def test_running_out_of_memory_is_not_the_compilers_failure(monkeypatch):
     monkeypatch.setattr(torch, "compile", fake)
     with pytest.raises(torch.OutOfMemoryError):
         trained(compile=True)
+
+
+def test_only_whole_batches_are_compiled(monkeypatch):
+    """Each new shape would be compiled anew: the rest of an epoch and the evaluation are not."""
+    shapes = []
+
+    def fake(network, **_):
+        def call(images):
+            shapes.append(tuple(images.shape))
+            return network(images)
+
+        return call
+
+    settings = {"holdout": 1437 - 50, "epochs": 2}  # a batch of 32, and one of 18
+    plain, _ = trained(**settings)
+    monkeypatch.setattr(torch, "compile", fake)
+    trainer, recorder = trained(compile=True, **settings)
+    assert trainer.per_epoch == 2
+    assert recorder.records[0]["val_accuracy"] > 0
+    assert shapes == [(32, 3, 32, 32)] * 2
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(tensor, trainer.model.state_dict()[name]), name
+
+
+def test_a_run_that_goes_on_at_the_rest_of_an_epoch_compiles_the_whole_batch(monkeypatch):
+    shapes = []
+    settings = {"epochs": 2, "batch_size": 32, "holdout": 1437 - 50, "precision": "fp32"}
+    recipe = default_recipe("lenet5_cifar", "digits", compile=True, **settings)
+    monkeypatch.setattr(
+        torch, "compile", lambda net, **_: lambda x: shapes.append(len(x)) or net(x)
+    )
+    trainer = loop.Trainer(recipe, data.load("digits"), CPU)
+    trainer.train_step()
+    resumed = loop.Trainer(recipe, data.load("digits"), CPU)
+    resumed.load_state_dict(trainer.state_dict())
+    resumed.train_step()
+    resumed.train_step()
+    assert shapes == [32, 32]
+
+
+def test_the_rest_of_an_epoch_computes_as_an_uncompiled_network_does(monkeypatch):
+    """A compiled network is left to its own kernels; one that is not has its depthwise in fp32."""
+    asked = []
+    real = loop.mixed_precision
+
+    def spy(device, precision, compiled=False):
+        asked.append(compiled)
+        return real(device, precision, compiled)
+
+    monkeypatch.setattr(loop, "mixed_precision", spy)
+    monkeypatch.setattr(torch, "compile", lambda net, **_: lambda x: net(x))
+    trained(compile=True, holdout=1437 - 50, epochs=1)
+    assert asked == [True, False]
 
 
 def test_a_run_may_go_on_with_or_without_it():

@@ -11,7 +11,7 @@ from torch import Tensor
 from cnnviz.images import Pixels
 from cnnviz.networks.subjects import Subject
 from cnnviz.training.augment import normalise, resize
-from cnnviz.training.data import ImageSet, is_available, load
+from cnnviz.training.data import ImageSet, load, shown_dataset
 from cnnviz.ui.cache.subjects import trace_of
 
 #: Multiply–accumulates that a scan of the test images may cost: half a minute or so on one core.
@@ -45,16 +45,16 @@ class TestImages:
     @property
     def title(self) -> str:
         """What they are, in the plural."""
-        return {"cifar10": "CIFAR-10 test images"}.get(self.images.name, "handwritten digits")
+        titles = {"cifar10": "CIFAR-10 test images", "photos": "photo crops"}
+        return titles.get(self.images.name, "handwritten digits")
 
 
 def images_for(subject: Subject) -> TestImages:
-    """Return the test images to look at: the subject's own, else CIFAR-10, else the digits.
+    """Return the test images to look at: the subject's own, else CIFAR-10, else photo crops.
 
     Of a large network's only as many as can be scanned in half a minute or so.
     """
-    wanted = subject.dataset if subject.dataset in ("cifar10", "digits") else "cifar10"
-    name = wanted if is_available(wanted) else "digits"
+    name = shown_dataset(subject.dataset)
     macs = max(trace_of(subject).macs, 1)
     images = _test_images(name, subject.input_size[0])
     total = len(images.test_images)

@@ -25,6 +25,8 @@ def _view(subject: Subject) -> None:
         return
     try:
         view = pick(subject, layers)
+        if view is None:
+            return
         found = slide(view)
         if found is not None:
             show_maps(view, found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -26,6 +27,9 @@ from cnnviz.ui.deconvnet.evidence.samples import Images, share
 from cnnviz.ui.look import downloads, panels, theme
 from cnnviz.ui.pick import choices, photo_picker
 from cnnviz.ui.state import url
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 KINDS: dict[Transformation, str] = {
     "translation": "Move",
@@ -80,13 +84,16 @@ def show(subject: Subject) -> None:
 
 @url.fragment
 def _invariance(subject: Subject) -> None:
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind: Transformation = choices.pick_one("Transformation", "move", KINDS, "translation")
         which = choices.pick_one("Images", "images", _SETS, "test")
         try:
-            images = _images(subject, which)
+            images = _images(subject, which, notes)
         except CnnvizError as error:
-            st.error(str(error))
+            notes.error(str(error))
+            return
+        if images is None:
             return
         with st.popover("Layers and measure", icon=":material/tune:"):
             layers, border, measure = _pick_measure(subject)
@@ -133,11 +140,12 @@ def _pick_measure(subject: Subject) -> tuple[tuple[str, str], Border, str]:
     return layers, border, measure
 
 
-def _images(subject: Subject, which: str) -> Images:
+def _images(subject: Subject, which: str, notes: DeltaGenerator) -> Images | None:
     if which == "photos":
         return samples.photos(subject)
     if which == "own":
-        return samples.one_photo(subject, photo_picker.pick_photo(subject))
+        data = photo_picker.pick_photo(subject, notes)
+        return None if data is None else samples.one_photo(subject, data)
     number = samples.pick_number(
         "Number", "number", 100, "Which test image of each class: 1 is the first one"
     )

@@ -40,13 +40,15 @@ def class_name(subject: Subject, number: int) -> str:
     return subject.classes[number] if subject.classes else f"class {number}"
 
 
-def pick(subject: Subject, layers: dict[str, Layer]) -> Question:
-    """Write the pickers and return what they say."""
+def pick(subject: Subject, layers: dict[str, Layer]) -> Question | None:
+    """Write the pickers and return what they say; None where there is no photo."""
     notes = st.container()
     rectified = [path for path, layer in layers.items() if layer.kind == "activation"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = layer_picker.pick_layer(layers, (rectified or list(layers))[-1], notes)
-        data = photo_picker.pick_photo(subject)
+        data = photo_picker.pick_photo(subject, notes)
+        if data is None:
+            return None
         asked = photo_maps.ask(subject, data)
         target = _pick_class(subject, asked)
         size, stride = _pick_square(min(subject.input_size[1:]))

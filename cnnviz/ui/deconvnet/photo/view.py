@@ -35,9 +35,11 @@ def show(subject: Subject) -> None:
     notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = layer_picker.pick_layer(layers, layer_picker.first_layer(layers), notes)
-        data = photo_picker.pick_photo(subject)
+        data = photo_picker.pick_photo(subject, notes)
         rule = controls.pick_rule()
         scale = choices.pick_scale()
+    if data is None:
+        return
     try:
         shown = Shown(subject, layers[path], data, photo_maps.maps_on(subject, path, data))
         _view(shown, rule, scale)
@@ -56,7 +58,7 @@ def _view(shown: Shown, rule: Rule, scale: Scale) -> None:
 def _draw(shown: Shown, rule: Rule, scale: Scale) -> None:
     maps, path = shown.looked.maps, shown.layer.path
     strongest = shown.looked.strongest.tolist()
-    problem = controls.keep_unit(shown.subject, path, len(maps), strongest[0])
+    problem = controls.keep_unit(shown.subject, path, len(maps), strongest[0], shown.data)
     if problem:
         st.warning(problem)
     large = max(shown.subject.input_size[1:]) > LARGE_SIDE

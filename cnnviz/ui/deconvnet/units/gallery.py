@@ -104,10 +104,11 @@ def _pick_crop() -> Crop:
 
 def _say_images(subject: Subject, test: TestImages) -> None:
     """Say which images are looked at, where that is not simply the whole own test set."""
-    if test.images.name == "digits" and subject.dataset != "digits":
+    if test.images.name == "photos":
+        part = f"the first {test.count:,} of " if test.count < test.of else ""
         st.warning(
-            "CIFAR-10 is not on this machine, so these are **handwritten digits**, which excite "
-            "the units less than photos would."
+            f"CIFAR-10 is not on this machine, so these are {part}{test.of:,} **photo crops**: "
+            f"pieces of many sizes of {len(test.images.classes)} photos that come with the app."
         )
         _offer_cifar10()
     elif test.count < test.of or not test.own:

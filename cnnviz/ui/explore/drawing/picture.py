@@ -19,6 +19,7 @@ from cnnviz.ui.explore.drawing.captions import describe
 from cnnviz.ui.explore.drawing.details import write_details
 from cnnviz.ui.look import theme
 from cnnviz.ui.look.format import size
+from cnnviz.ui.look.refusals import quoted, unknown
 from cnnviz.ui.pick.selection import Selection
 from cnnviz.ui.state import url
 
@@ -144,10 +145,10 @@ def _remember(selection: Selection, graph: Graph) -> list[str]:
     _reveal(graph)
     if not linked:
         return []
-    problems = [url.unknown("level", level, LEVELS)] if level and level not in LEVELS else []
+    problems = [unknown("level", level, LEVELS)] if level and level not in LEVELS else []
     named = dict.fromkeys([asked, *(opened.split(url.BETWEEN) if opened else ())])
     return problems + [
-        f"{url.quoted(name)} is no part of this network; the drawing opens without it."
+        f"{quoted(name)} is no part of this network; the drawing opens without it."
         for name in named
         if name and name not in graph.nodes
     ]

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz import registry, runs
 from cnnviz.errors import CnnvizError
 from cnnviz.runs.costs.estimate import Device, Estimate
-from cnnviz.runs.costs.plan import IMAGES, STEP
+from cnnviz.runs.costs.plan import IMAGES, STEP, images_of_work
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.cache import run_data
 from cnnviz.ui.cache.anatomy import networks
@@ -78,7 +78,7 @@ def with_time(costs: list[Cost], device: Device) -> list[Cost]:
             cost = _estimated(cost, key, device)
         elif key in before:
             rate, created = before[key]
-            seconds = cost.images * cost.recipe.epochs / rate
+            seconds = images_of_work(cost.recipe) / rate
             source = f"as fast as the run of {day_and_time(created)}"
             cost = replace(cost, seconds=seconds, source=source)
         found.append(cost)

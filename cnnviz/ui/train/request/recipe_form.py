@@ -92,20 +92,23 @@ def networks() -> dict[str, Variant]:
     return {variant.name: variant for variant in road}
 
 
-def keep_names(key: str, options: Sequence[str], first: list[str], most: int) -> None:
+def keep_names(key: str, options: Sequence[str], first: list[str], most: int) -> list[str]:
     """Let the URL's parameter `key`, names with commas, and the picker with that key say the same.
 
-    The URL wins where it is not what `say_names` wrote last.
+    The URL wins where it is not what `say_names` wrote last. Returns the names that it asks for and
+    that are no options.
     """
     url.chosen_by(key)
     state, asked, written = st.session_state, url.read(key), url.seen().get(key, "")
-    given = [name for name in dict.fromkeys((asked or "").split(",")) if name in options]
+    names = url.read_all(key)
+    given = [name for name in names if name in options]
     if given and asked != written:
         state[key] = given[:most]
     elif key not in state:  # the first visit, or back from another page
         kept = [name for name in written.split(",") if name in options]
         state[key] = kept or first
     state[key] = [name for name in state[key] if name in options]
+    return [name for name in names if name not in options] if asked != written else []
 
 
 def say_names(key: str, chosen: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from cnnviz.training.data import DATASETS, is_available
 from cnnviz.training.recipe import RECIPE_TITLES, settings
 from cnnviz.ui.look.format import plain, si
 from cnnviz.ui.look.recipe_words import setting_label, value_text, within
+from cnnviz.ui.look.refusals import left_out
 from cnnviz.ui.state import url
 from cnnviz.ui.train.request import cost, recipe_form
 from cnnviz.ui.train.request.controls import write_knobs, write_number, write_settings
@@ -38,7 +39,8 @@ def new_runs() -> None:
     """Write the form of new runs, what they will cost, and the button that starts them."""
     known = recipe_form.networks()
     row = st.columns([3.1, 2.2, 1.65, 2.45, 1.6], vertical_alignment="bottom")
-    recipe_form.keep_names("variant", list(known), [recipe_form.FIRST], recipe_form.MOST_NETWORKS)
+    first, most = [recipe_form.FIRST], recipe_form.MOST_NETWORKS
+    missing = recipe_form.keep_names("variant", list(known), first, most)
     names = row[0].multiselect(
         "Networks",
         list(known),
@@ -50,7 +52,7 @@ def new_runs() -> None:
         placeholder="Choose one or several",
     )
     recipe_form.say_names("variant", names)
-    url.keep_choice("dataset", DATASETS, "digits")
+    unknown = url.keep_choice("dataset", DATASETS, "digits")
     dataset = row[1].selectbox(
         "Data set",
         sorted(DATASETS, reverse=True),  # the one that needs no download first
@@ -58,6 +60,10 @@ def new_runs() -> None:
         key="dataset",
     )
     messages = st.container()  # one that comes or goes moves nothing below into another place
+    if missing:
+        messages.warning(left_out("network", missing))
+    if unknown:
+        messages.warning(unknown)
     if not names:
         with messages:
             say_what_happened()

@@ -12,6 +12,21 @@ from cnnviz.ui.cache import jobs, subjects
 from cnnviz.ui.cache.sight import image_sets, scans
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("lenet5", "handwritten digits"),
+        ("resnet20_cifar", "photo crops"),
+        ("alexnet@imagenet", "photo crops"),
+        ("lenet5_cifar@random", "photo crops"),
+    ],
+)
+def test_without_cifar10_only_networks_of_digits_are_shown_digits(name, title):
+    shown = image_sets.images_for(find_subject(name))
+    assert shown.title == title
+    assert shown.own == (name == "lenet5")
+
+
 @pytest.mark.parametrize("name", ["lenet5", "lenet_modern@random", "alexnet@imagenet"])
 def test_images_have_the_subjects_statistics_not_the_data_sets(name):
     subject = find_subject(name)
@@ -21,7 +36,7 @@ def test_images_have_the_subjects_statistics_not_the_data_sets(name):
 
 
 def test_a_network_with_other_statistics_is_shown_what_it_expects():
-    subject = find_subject("lenet5_cifar@random")  # ImageNet's statistics; here it sees digits
+    subject = find_subject("lenet5_cifar@random")  # ImageNet's statistics; here it sees photo crops
     shown = image_sets.images_for(subject)
     size = subject.input_size[1:]
     inputs = normalise(shown.images.test_images, subject.mean, subject.std)
