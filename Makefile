@@ -10,7 +10,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 # A file of tests is one process's, so that what it makes once is made once; the order is tests/'s.
-WORKERS := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 10
+WORKERS := -n auto --dist loadfile --no-loadscope-reorder --durations 10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: app test test-quick check zoo clean

@@ -45,6 +45,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Two processes a core: the tests of browsers, trainers and clusters mostly wait for these."""
+    return min(2 * (psutil.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give the tests that share a server and a browser to one process, others file by file."""
     from xdist.scheduler import LoadFileScheduling

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -79,8 +80,7 @@ def unit_figures(
         units: channels of that layer.
         rule: the backward rule.
         k: images a unit; fewer where there are fewer images, or `top` has fewer.
-        top: the layer's strongest activations over this data set by this network; None finds them
-            in a pass of the data set.
+        top: the layer's strongest activations over this data set by this network; None finds them.
         mean: per channel on the 0..1 scale; None takes those of an `ImageSet`.
         std: likewise.
         size: (height, width) to which the images are brought first, None for as they are.
@@ -97,17 +97,8 @@ def unit_figures(
     batches = Batches.of(dataset, mean, std, size, model)
     row_of(trace, layer)  # a layer that is not there is refused before the pass
     if top is None:
-        top = top_activations(
-            model,
-            dataset,
-            [layer],
-            k,
-            mean=batches.mean,
-            std=batches.std,
-            size=size,
-            cache=cache,
-            progress=progress,
-        )[layer]
+        find = partial(top_activations, mean=batches.mean, std=batches.std, size=size)
+        top = find(model, dataset, [layer], k, cache=cache, progress=progress)[layer]
     _check_top(top, wanted, len(batches.images), layer)
     return _carried(model, trace, batches, layer, wanted, rule, lrn, top, k)
 

@@ -88,7 +88,6 @@ def _table(selection: Selection) -> None:
 
 
 _KNOWN = "explore_table_layer"  # the layer that the URL named last and that was one of the network
-
 #: What stands in a row's circle: whether the URL names its layer.
 _MARKS = {True: ":material/radio_button_checked:", False: ":material/radio_button_unchecked:"}
 
