@@ -4,12 +4,13 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from cnnviz import runs
 from cnnviz.images import sample_photos
 from cnnviz.training.recipe import default_recipe
 from tests.e2e.conftest import running_server, screenshot, serious_violations
-from tests.e2e.waits import settled
+from tests.e2e.waits import answered, settled
 
 # Of a run that trains the chart is HTML, of one that rests it is Plotly's.
 EPOCHS_SHOWN = """() => {
@@ -119,8 +120,9 @@ def test_a_run_is_watched_reloaded_and_another_is_chosen_from_the_table(tmp_path
         settled(page)
         page.get_by_text("for cpu: next").wait_for()
         box = page.get_by_test_id("stDataFrame").bounding_box()
-        page.mouse.click(box["x"] + 18, box["y"] + 52)  # the first row: the run that trains
-        page.wait_for_url(re.compile(f"run={first}"), timeout=30_000)
+        with answered(page):  # or the next press would mean the run that is shown until then
+            page.mouse.click(box["x"] + 18, box["y"] + 52)  # the first row: the run that trains
+        expect(page).to_have_url(re.compile(f"run={first}"))
         page.get_by_role("button", name="Pause").click()
         page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
         status = json.loads((tmp_path / "runs" / first / "status.json").read_text())
@@ -138,7 +140,8 @@ def test_a_delete_that_stays_open_asks_of_no_other_run(tmp_path, visit, monkeypa
         page.get_by_role("button", name="Delete", exact=False).click()
         page.get_by_text(f"{made[2].id[-4:]} and all it has learnt?").wait_for()
         page.get_by_role("button", name="Delete for good").click()
-        page.get_by_text("There is no run").wait_for()
+        page.get_by_text("Deleted: ").wait_for()
+        assert page.get_by_text("There is no run").count() == 0
         settled(page)
         assert page.get_by_role("button", name="Delete for good").count() == 0
         assert [run.exists for run in made] == [True, True, False]

@@ -74,12 +74,7 @@ def _nothing_kept(subject: Subject, run: Run | None) -> None:
         "start now keeps them at epochs 1, 2, 5, 10, 20, 30, 40, 64, … and at its end."
     )
     if max(subject.input_size[1:]) <= links.TRAINABLE_SIDE:
-        links.link(
-            "train",
-            f"Train {subject.variant.title} →",
-            variant=subject.variant.name,
-            **({"dataset": subject.dataset} if subject.dataset in ("cifar10", "digits") else {}),
-        )
+        links.train_link(subject.variant, f"Train {subject.variant.title} →")
     others = [name for name in run_epochs.models_with_epochs() if name != subject.name]
     if others:
         st.caption("These models have kept epochs:")

@@ -50,7 +50,7 @@ def portrait(selection: Selection) -> None:
         if max(variant.input_size[1:]) <= links.TRAINABLE_SIDE:
             query = selection.to_query()
             knobs = {knob.name: query[knob.name] for knob in variant.knobs if knob.name in query}
-            links.link("train", "Train this network →", variant=variant.name, **knobs)
+            links.train_link(variant, "Train this network →", **knobs)
         if (checkpoints_dir() / f"{variant.name}.json").is_file():
             links.link("deconvnet", "See what its units see →", model=variant.name)
 

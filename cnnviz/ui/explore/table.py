@@ -75,8 +75,8 @@ def _table(selection: Selection) -> None:
         alt=f"{len(shown)} operators with shapes, parameters, MACs and receptive field",
     )
     label = ORDERS[order][0]
-    said = f"sorted by {label if label == 'MACs' else label.lower()}"
-    said = "in order of execution" if order == "order" else said
+    by = f"sorted by {label if label == 'MACs' else label.lower()}"
+    said = "in order of execution" if order == "order" else by
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(
             f"{len(shown)} of {len(frame)} operators; the files have them {said}."
@@ -88,6 +88,7 @@ def _table(selection: Selection) -> None:
 
 
 _KNOWN = "explore_table_layer"  # the layer that the URL named last and that was one of the network
+_SHOWN = {"conv": "filters"}  # of a kind of layer, by the page Filters
 #: What stands in a row's circle: whether the URL names its layer.
 _MARKS = {True: ":material/radio_button_checked:", False: ":material/radio_button_unchecked:"}
 
@@ -206,12 +207,11 @@ def sight_links(selection: Selection, layers: Sequence[Layer]) -> None:
         return
     with st.container(horizontal=True, gap="medium"):
         state = {"model": first_weights(selection.variant), "layer": seen[-1].path}
-        links.link("filters", "Its filters →", **state)
+        links.link("filters", f"Its {_SHOWN.get(seen[-1].kind, 'feature maps')} →", **state)
         links.link("deconvnet", "What its units see →", **state)
 
 
-# Fractions of one in the files, per cent on the page.
-_SHARES = ("params_share", "macs_share")
+_SHARES = ("params_share", "macs_share")  # fractions of one in the files, per cent on the page
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, ColumnConfig]:

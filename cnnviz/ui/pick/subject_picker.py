@@ -146,7 +146,7 @@ def say_weights(subject: Subject) -> None:
                 "training: what you see comes from its layers alone, not from anything learnt."
             )
             if max(subject.input_size[1:]) <= links.TRAINABLE_SIDE:
-                links.link("train", "Train it →", variant=subject.variant.name)
+                links.train_link(subject.variant, "Train it →")
     elif subject.weights == "imagenet" and not subject.is_here:
         st.info(
             f"The published weights of {subject.variant.title} ({subject.megabytes:.0f} MB) are "

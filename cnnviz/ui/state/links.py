@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cnnviz.registry import Variant
 from cnnviz.settings import ROOT
 
 # In the order of the navigation: the page's file and path in the URL, and its title.
@@ -26,6 +27,12 @@ def page(name: str) -> st.Page:
     """Return the page called `name` (a key of `PAGES`); home is at the root of the app."""
     path = ROOT / "pages" / f"{name}.py"
     return st.Page(path, title=PAGES[name], url_path=name, default=name == "home")
+
+
+def train_link(variant: Variant, label: str, **knobs: str) -> None:
+    """Write a link to Train that opens with a variant and the data set that it reads."""
+    dataset = "digits" if variant.input_size[0] == 1 else "cifar10"
+    link("train", label, variant=variant.name, dataset=dataset, **knobs)
 
 
 def link(name: str, label: str, **state: str) -> None:

@@ -15,6 +15,8 @@ from cnnviz.ui.train.request import recipe_form
 from cnnviz.ui.train.words import run_label
 
 _ERROR = "act-error"
+#: The run that the visitor deleted just now, by its id.
+GONE = "train-gone"
 
 
 def act(action: Callable[..., Any], run: Run, *arguments: Any) -> None:  # noqa: ANN401 - of any
@@ -25,6 +27,15 @@ def act(action: Callable[..., Any], run: Run, *arguments: Any) -> None:  # noqa:
         action(run, *arguments)
     except CnnvizError as error:
         st.session_state[_ERROR] = str(error)
+
+
+def _delete(run: Run) -> None:
+    """Delete a run; the page then goes on with another one and says so in passing."""
+    label = run_label(run)
+    act(runs.delete_run, run)
+    if _ERROR not in st.session_state:
+        st.session_state[GONE] = run.id
+        st.toast(f"Deleted: {label}", icon=":material/delete:")
 
 
 def say_refusal() -> None:
@@ -63,8 +74,8 @@ def buttons(run: Run, state: State) -> None:
                 st.button(
                     "Delete for good",
                     key=f"delete-{run.id}",
-                    on_click=act,
-                    args=(runs.delete_run, run),
+                    on_click=_delete,
+                    args=(run,),
                 )
 
 

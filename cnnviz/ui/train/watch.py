@@ -38,7 +38,7 @@ def keep_run(found: dict[str, Run]) -> None:
     before = url.read("run") or st.session_state.get("run")
     training = next((run_id for run_id, run in found.items() if run.is_training), None)
     url.keep_choice("run", found, training or next(iter(found)))
-    if before and before not in found:
+    if before and before not in (*found, st.session_state.pop(actions.GONE, None)):
         st.info(f"There is no run {quoted(before)} any more: below is another one.")
 
 

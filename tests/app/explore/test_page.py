@@ -255,9 +255,14 @@ def test_a_known_network_is_not_traced_again(monkeypatch):
 
 
 def test_small_networks_can_be_trained_from_here():
-    assert links_of(opened(variant="resnet20_cifar"))["train"] == "variant=resnet20_cifar"
+    assert (
+        links_of(opened(variant="resnet20_cifar"))["train"]
+        == "variant=resnet20_cifar&dataset=cifar10"
+    )
     thin = links_of(opened(variant="vgg11_cifar", width="0.5", classes="20"))
-    assert thin["train"] == "variant=vgg11_cifar&width=0.5"
+    assert thin["train"] == "variant=vgg11_cifar&dataset=cifar10&width=0.5"
+    grey = links_of(opened(variant="lenet5"))
+    assert grey["train"] == "variant=lenet5&dataset=digits"
     assert "train" not in links_of(opened(variant="vgg16"))
 
 
